@@ -1,0 +1,51 @@
+# `make run` runs the whole system, `make test` the whole test suite, on a machine
+# with nothing but Python (3.11 or newer) and make. Each target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: run test demo check format clean help
+
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run-installed ## Run the whole system at http://127.0.0.1:$${PORT:-8000}
+	@exec $(BIN)/python -m runtime run
+
+demo: $(VENV)/.run-installed ## Send one application through a throw-away system
+	@exec $(BIN)/python -m runtime demo
+
+test: $(VENV)/.dev-installed ## Run the test suite (ARGS="-k outbox" to choose)
+	@exec $(BIN)/python -m runtime test $(ARGS)
+
+check: $(VENV)/.dev-installed ## Lint, types, import rules, migrations, OpenAPI
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m runtime check
+
+format: $(VENV)/.dev-installed ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment; the data in .state stays
+	rm -rf $(VENV)
+
+$(BIN)/uv:
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(VENV)/.run-installed: requirements.txt | $(BIN)/uv
+	@echo "Installing requirements.txt ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev-installed: requirements-dev.txt requirements.txt $(VENV)/.run-installed
+	@echo "Installing requirements-dev.txt ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@

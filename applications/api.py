@@ -1,0 +1,182 @@
+"""The API for applications."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import Http404
+from django.utils.cache import patch_vary_headers
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, UnsupportedMediaType, ValidationError
+from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from applications import idempotency, read_model, selectors, services
+from applications.exceptions import FieldError, InvalidSubmission
+from applications.models import Application
+from applications.parsers import SubmissionParser
+from applications.polling import retry_after_seconds
+from applications.serializers import (
+    AcceptedSerializer,
+    ApplicationSerializer,
+    ApplicationSummarySerializer,
+    StatusSerializer,
+    SubmissionSerializer,
+)
+from applications.validation import Draft, check_content_length
+
+STATUS_VARY = ["Accept", "Authorization", "Cookie", "Accept-Language"]
+
+
+class ApplicationCursor(CursorPagination):
+    page_size = 20
+    max_page_size = 100
+    page_size_query_param = "pageSize"
+    ordering = ("-created_at", "-id")
+
+
+class ApplicationsView(ListAPIView[Application]):
+    """Submitting an application, and the list of one's own."""
+
+    parser_classes = (SubmissionParser,)
+    serializer_class = ApplicationSummarySerializer
+    pagination_class = ApplicationCursor
+
+    def get_queryset(self) -> Any:
+        return Application.objects.filter(student=self.request.user)
+
+    @extend_schema(operation_id="listApplications", summary="My applications", tags=["applications"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            _check_headers(request)
+
+    @extend_schema(
+        operation_id="submitApplication",
+        summary="Submit an application",
+        description=(
+            "Stores the application and answers at once; documents, payment and mails are worked "
+            "off in the background. Follow `statusUrl`."
+        ),
+        tags=["applications"],
+        request={"multipart/form-data": SubmissionSerializer},
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description=(
+                    "A word of your own, 1 to 255 printable ASCII characters. The same key with the "
+                    "same content gets the same answer again for 24 hours, and makes no second "
+                    "application."
+                ),
+            )
+        ],
+        responses={
+            202: OpenApiResponse(AcceptedSerializer, description="Accepted."),
+        },
+        examples=[
+            OpenApiExample(
+                "Accepted",
+                value={
+                    "applicationId": "5b0c1c1e-7c0f-4a53-9d0e-0b8d2b8e6f5a",
+                    "status": "submitted",
+                    "progress": 25,
+                    "statusUrl": "/applications/5b0c1c1e-7c0f-4a53-9d0e-0b8d2b8e6f5a/status",
+                    "payUrl": "/payments/checkout/5b0c1c1e-7c0f-4a53-9d0e-0b8d2b8e6f5a",
+                },
+                response_only=True,
+                status_codes=["202"],
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        key = idempotency.read_key(request.headers.get("Idempotency-Key"))
+        draft = Draft.from_form(request.data, request.FILES)
+        try:
+            accepted = services.submit(
+                student=request.user,
+                draft=draft,
+                claim=idempotency.claim_for(request.user, key, draft),
+                request_id=getattr(request, "request_id", ""),
+            )
+        except InvalidSubmission as error:
+            raise _as_api_error(error.errors) from error
+        headers = {"Location": accepted.answer["statusUrl"], "Retry-After": "2"}
+        if accepted.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(accepted.answer, status=status.HTTP_202_ACCEPTED, headers=headers)
+
+
+def _check_headers(request: Request) -> None:
+    """Refuse what can be refused before the body is read."""
+    if request.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise UnsupportedMediaType(request.content_type)
+    check_content_length(request.META.get("CONTENT_LENGTH"))
+
+
+def _as_api_error(errors: Iterable[FieldError]) -> ValidationError | PermissionDenied:
+    detail: dict[str, Any] = {}
+    for error in errors:
+        if error.code == "staff_only":
+            return PermissionDenied(error.detail, code=error.code)
+        message = ErrorDetail(str(error.detail), code=error.code)
+        if error.index is None:
+            detail.setdefault(error.field, []).append(message)
+        else:
+            detail.setdefault(error.field, {})[error.index] = [message]
+    return ValidationError(detail)
+
+
+class ApplicationView(RetrieveAPIView[Application]):
+    serializer_class = ApplicationSerializer
+    lookup_url_kwarg = "application_id"
+
+    def get_queryset(self) -> Any:
+        return selectors.visible_applications(self.request.user).prefetch_related("files")
+
+    @extend_schema(
+        operation_id="retrieveApplication", summary="One application", tags=["applications"]
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+
+class StatusView(APIView):
+    @extend_schema(
+        operation_id="retrieveStatus",
+        summary="How far an application is",
+        description="Send the ETag back as If-None-Match; wait Retry-After seconds between two.",
+        tags=["applications"],
+        responses={
+            200: StatusSerializer,
+            304: OpenApiResponse(description="Nothing has changed since the given ETag."),
+        },
+        parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
+    )
+    def get(self, request: Request, application_id: uuid.UUID) -> Response:
+        view = read_model.get_visible(application_id, request.user)
+        if view is None:
+            raise Http404
+        etag = f'"{view.version}"'
+        known = request.headers.get("If-None-Match", "")
+        if etag in {tag.strip().removeprefix("W/") for tag in known.split(",")} or known == "*":
+            response = Response(status=status.HTTP_304_NOT_MODIFIED)
+        else:
+            response = Response({**view.document, "eta": None})
+        response["ETag"] = etag
+        response["Cache-Control"] = "private, no-cache"
+        retry_after = retry_after_seconds(view.document)
+        if retry_after is not None:
+            response["Retry-After"] = str(retry_after)
+        patch_vary_headers(response, STATUS_VARY)
+        return response

@@ -1,0 +1,53 @@
+"""What can be wrong with a submission, and what the API answers then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from rest_framework import status
+from rest_framework.exceptions import APIException
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field; `index` counts within the files, from 0."""
+
+    field: str
+    code: str
+    detail: str | Promise
+    index: int | None = None
+
+
+class InvalidSubmission(Exception):
+    """The content of a submission is not acceptable; `errors` says everything that is wrong."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = _("The request is too large.")
+    default_code = "too_large"
+
+
+class InvalidKey(APIException):
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = _("The Idempotency-Key must have 1 to 255 printable ASCII characters.")
+    default_code = "invalid_idempotency_key"
+
+
+class KeyInUse(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = _("A request with this Idempotency-Key is still being worked on.")
+    default_code = "idempotency_key_in_use"
+    wait = 2  # seconds; becomes Retry-After
+
+
+class KeyReused(APIException):
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_detail = _("This Idempotency-Key was used for a request with other content.")
+    default_code = "idempotency_key_reused"

@@ -1,0 +1,191 @@
+"""An application, its files, what happened to it, and the keys of its submission."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from outbox.models import Priority
+
+
+class DocumentsState(models.TextChoices):
+    WAITING = "waiting", _("waiting")
+    VERIFYING = "verifying", _("being checked")
+    VERIFIED = "verified", _("verified")
+    FAILED = "failed", _("needs your attention")
+    NEEDS_REVIEW = "needs_review", _("looked at by our staff")
+
+
+class PaymentState(models.TextChoices):
+    NONE = "none", _("not started")
+    PROCESSING = "processing", _("being prepared")
+    AWAITING = "awaiting", _("due")
+    PAID = "paid", _("paid")
+    FAILED = "failed", _("declined")
+    REFUNDED = "refunded", _("refunded")
+
+
+class Status(models.TextChoices):
+    SUBMITTED = "submitted", _("submitted")
+    VERIFYING = "verifying", _("verifying documents")
+    VERIFIED = "verified", _("documents verified")
+    PROCESSING_PAYMENT = "processing_payment", _("preparing the payment")
+    AWAITING_PAYMENT = "awaiting_payment", _("fee due")
+    PAYMENT_INITIATED = "payment_initiated", _("payment started")
+    VERIFICATION_FAILED = "verification_failed", _("a document needs your attention")
+    COMPLETED = "completed", _("completed")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
+TERMINAL_STATUSES = frozenset({Status.COMPLETED, Status.WITHDRAWN})
+
+
+class Application(models.Model):
+    """A student's application.
+
+    `documents`, `payment` and `checkout_opened` are facts; `status` and `progress` follow from them
+    and are written by `applications.services` only. `version` rises with every change.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    student = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="applications"
+    )
+    personal_statement = models.TextField(_("personal statement"))
+    priority = models.SmallIntegerField(
+        _("priority"), choices=Priority, default=Priority.NORMAL
+    )
+    fee_amount = models.PositiveIntegerField(_("fee"), help_text=_("In minor units."))
+    fee_currency = models.CharField(_("currency"), max_length=3)
+
+    documents = models.CharField(
+        _("documents"), max_length=15, choices=DocumentsState, default=DocumentsState.WAITING
+    )
+    payment = models.CharField(
+        _("payment"), max_length=15, choices=PaymentState, default=PaymentState.NONE
+    )
+    checkout_opened = models.BooleanField(_("checkout opened"), default=False)
+
+    status = models.CharField(_("status"), max_length=25, choices=Status)
+    progress = models.PositiveSmallIntegerField(_("progress"))
+    version = models.PositiveIntegerField(_("version"), default=1)
+    created_at = models.DateTimeField(_("submitted"), db_default=Now())
+    updated_at = models.DateTimeField(_("changed"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("application")
+        verbose_name_plural = _("applications")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(progress__lte=100), name="application_progress_is_percent"
+            ),
+        ]
+        indexes = [
+            # Read by "my applications", newest first.
+            models.Index(fields=["student", "-created_at", "-id"], name="application_of_student"),
+            models.Index(fields=["-created_at", "-id"], name="application_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class ApplicationFile(models.Model):
+    """An uploaded document and the report of its checks.
+
+    `checks` is a list of {code, verdict, detail}; verdicts are passed, failed, needs_review and
+    not_checked, and `detail` is a sentence for the student.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="files")
+    position = models.PositiveSmallIntegerField(_("position"))
+    name = models.CharField(_("name"), max_length=150)
+    content_type = models.CharField(_("type"), max_length=50)
+    size = models.PositiveIntegerField(_("bytes"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    storage_name = models.CharField(_("stored as"), max_length=100, unique=True)
+    state = models.CharField(
+        _("state"), max_length=15, choices=DocumentsState, default=DocumentsState.WAITING
+    )
+    checks = models.JSONField(_("checks"), default=list)
+    created_at = models.DateTimeField(_("uploaded"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
+        ordering = ["application_id", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["application", "position"], name="application_file_position"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EventType(models.TextChoices):
+    SUBMITTED = "submitted", _("We received your application")
+    VERIFICATION_STARTED = "verification_started", _("We started to check your documents")
+    DOCUMENT_VERIFIED = "document_verified", _("A document passed its checks")
+    DOCUMENT_REJECTED = "document_rejected", _("A document did not pass its checks")
+    PAYMENT_STARTED = "payment_started", _("We are preparing your payment")
+    PAYMENT_REQUESTED = "payment_requested", _("The application fee can be paid")
+    CHECKOUT_OPENED = "checkout_opened", _("You opened the payment page")
+    PAYMENT_DECLINED = "payment_declined", _("The payment was declined")
+    PAYMENT_RECEIVED = "payment_received", _("We received your payment")
+    COMPLETED = "completed", _("Your application is complete")
+
+
+class ApplicationEvent(models.Model):
+    """A line of the timeline that the student sees."""
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(_("at"), db_default=Now())
+    event = models.CharField(_("event"), max_length=25, choices=EventType)
+    detail = models.CharField(_("detail"), max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["application_id", "id"]
+
+    def __str__(self) -> str:
+        return self.event
+
+
+class IdempotencyKey(models.Model):
+    """A client's key and the answer that a repeated request gets again.
+
+    Written in the transaction of the submission: no row, no application, and the other way round.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    route = models.CharField(max_length=100, help_text=_("Method and path."))
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    answer = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "route", "key"], name="idempotency_key_of_user"
+            ),
+        ]
+        indexes = [
+            # Read by the clean-up.
+            models.Index(fields=["expires_at"], name="idempotency_key_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,115 @@
+"""Errors of the API as RFC 9457 problem documents, whoever raises them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Turn what a DRF view raised into a problem document (setting EXCEPTION_HANDLER)."""
+    response = drf_exception_handler(exc, context)
+    if response is None:
+        return None
+    request = context["request"]
+    code, detail, errors = _describe(exc, response)
+    response.data = problem(
+        request, status=response.status_code, code=code, detail=detail, errors=errors
+    )
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _describe(exc: Exception, response: Response) -> tuple[str, str, list[dict[str, str]]]:
+    if isinstance(exc, ValidationError):
+        errors = list(_field_errors(exc.detail))
+        return "invalid", _("The request is not valid; `errors` says where."), errors
+    if isinstance(exc, APIException):
+        codes = exc.get_codes()
+        code = codes if isinstance(codes, str) else exc.default_code
+        detail = exc.detail
+        text = detail if isinstance(detail, str) else (detail or {}).get("detail", "")  # type: ignore[union-attr] # simplejwt raises a dict
+        return code, str(text or exc.default_detail), []
+    return HTTPStatus(response.status_code).name.lower(), _phrase(response.status_code), []
+
+
+def _field_errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
+    """Flatten DRF's nested errors into a list with JSON pointers (RFC 6901)."""
+    if isinstance(detail, ErrorDetail):
+        pointer = "".join(f"/{part}" for part in path if part != "non_field_errors")
+        yield {"pointer": pointer, "code": detail.code, "detail": str(detail)}
+    elif isinstance(detail, Mapping):
+        for key, value in detail.items():
+            yield from _field_errors(value, (*path, str(key)))
+    else:
+        for value in detail:
+            yield from _field_errors(value, path)
+
+
+def problem(
+    request: Any,
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Return a problem document; `errors` is there for invalid input only."""
+    body: dict[str, Any] = {
+        "type": f"urn:sluice:problem:{code}",
+        "title": _phrase(status),
+        "status": status,
+        "detail": detail,
+        "instance": request.path,
+        "requestId": getattr(request, "request_id", ""),
+    }
+    return {**body, "errors": errors} if errors else body
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    """Answer an error from outside of DRF: a page for a browser, a problem for everybody else."""
+    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+        context = {"title": _phrase(status), "detail": detail}
+        return render(request, "error.html", context, status=status)
+    code = HTTPStatus(status).name.lower()
+    body = problem(request, status=status, code=code, detail=detail)
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_response(request, 400, _("The request can't be understood."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_response(request, 403, _("You may not do this."))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_response(request, 404, _("There is nothing at this address."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _error_response(request, 500, _("Something went wrong on our side; it has been noted."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without a valid token (setting CSRF_FAILURE_VIEW)."""
+    detail = _("The form has expired. Go back, load the page again and send it once more.")
+    return _error_response(request, 403, detail)

@@ -1,0 +1,36 @@
+"""The hosted page: whoever has a session's unguessable link may look, pay and decline."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from payments.sandbox import pages
+from payments.sandbox.exchange import Request, Response, Sandbox, redirect
+
+
+def show(sandbox: Sandbox, request: Request) -> Response:
+    session = sandbox.store.get_session(request.session_id)
+    if session is None:
+        return _page(HTTPStatus.NOT_FOUND, pages.unknown())
+    return _page(HTTPStatus.OK, pages.checkout(session))
+
+
+def pay(sandbox: Sandbox, request: Request) -> Response:
+    """Pay once and send the student back; a second click is sent back too and pays nothing."""
+    session = sandbox.store.pay(request.session_id)
+    sandbox.sender.wake()
+    if session is not None and session.status == "paid":
+        return redirect(session.success_url)
+    return redirect(f"/checkout/{request.session_id}")
+
+
+def decline(sandbox: Sandbox, request: Request) -> Response:
+    """Act as if the bank had refused the card; the page then says so and can be used again."""
+    sandbox.store.decline(request.session_id)
+    sandbox.sender.wake()
+    return redirect(f"/checkout/{request.session_id}")
+
+
+def _page(status: HTTPStatus, page: pages.Page) -> Response:
+    headers = pages.HEADERS | {"Content-Security-Policy": page.policy}
+    return Response(status=status, body=page.html.encode(), headers=headers)

@@ -1,0 +1,42 @@
+"""What Django has to do in this process before a system can start."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import OperationalError, connections
+
+from runtime.console import Console
+from runtime.exceptions import RuntimeProblem
+
+
+def prepare(console: Console) -> None:
+    """Migrate, make the demo accounts, collect static files. The environment must be set.
+
+    Raises `RuntimeProblem` if a setting is wrong or the database cannot be used.
+    """
+    with _clear_errors():
+        with console.step("Migrating the database"):
+            django.setup()
+            call_command("migrate", interactive=False, verbosity=0)
+        with console.step("Creating demo accounts"):
+            call_command("create_demo_users", stdout=io.StringIO())
+        with console.step("Collecting static files"):
+            call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except ImproperlyConfigured as error:
+        raise RuntimeProblem(str(error)) from error
+    except OperationalError as error:
+        raise RuntimeProblem(f"The database cannot be used: {error}") from error
+    finally:
+        connections.close_all()
