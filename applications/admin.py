@@ -34,15 +34,28 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     show_full_result_count = False
     inlines = [FileInline]
     fields = [
-        "trace_link", "id", "student", "status", "progress", "documents", "payment", "fee",
-        "priority", "created_at", "updated_at", "version", "personal_statement",
+        "trace_link",
+        "id",
+        "student",
+        "status",
+        "progress",
+        "documents",
+        "payment",
+        "fee",
+        "priority",
+        "created_at",
+        "updated_at",
+        "version",
+        "personal_statement",
     ]
     readonly_fields = ["trace_link", "fee"]
 
     @admin.display(description=_("trace"))
     def trace_link(self, application: Application) -> str:
         url = reverse("application-trace", args=[application.pk])
-        return format_html('<a class="text-primary-600" href="{}">{}</a>', url, _("Everything that happened"))
+        return format_html(
+            '<a class="text-primary-600" href="{}">{}</a>', url, _("Everything that happened")
+        )
 
     @admin.display(description=_("fee"))
     def fee(self, application: Application) -> str:

@@ -10,7 +10,12 @@ from django.http import Http404
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ErrorDetail, PermissionDenied, UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import (
+    ErrorDetail,
+    PermissionDenied,
+    UnsupportedMediaType,
+    ValidationError,
+)
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -51,7 +56,9 @@ class ApplicationsView(ListAPIView[Application]):
     def get_queryset(self) -> Any:
         return Application.objects.filter(student=self.request.user)
 
-    @extend_schema(operation_id="listApplications", summary="My applications", tags=["applications"])
+    @extend_schema(
+        operation_id="listApplications", summary="My applications", tags=["applications"]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 

@@ -84,9 +84,7 @@ def claim(claim: Claim) -> Mapping[str, Any] | None:
 
 def remember(claim: Claim, answer: Mapping[str, Any]) -> None:
     """Store what a request with this key is answered from now on."""
-    IdempotencyKey.objects.filter(user=claim.user, route=ROUTE, key=claim.key).update(
-        answer=answer
-    )
+    IdempotencyKey.objects.filter(user=claim.user, route=ROUTE, key=claim.key).update(answer=answer)
 
 
 def delete_expired() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -57,9 +56,7 @@ class Application(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="applications"
     )
     personal_statement = models.TextField(_("personal statement"))
-    priority = models.SmallIntegerField(
-        _("priority"), choices=Priority, default=Priority.NORMAL
-    )
+    priority = models.SmallIntegerField(_("priority"), choices=Priority, default=Priority.NORMAL)
     fee_amount = models.PositiveIntegerField(_("fee"), help_text=_("In minor units."))
     fee_currency = models.CharField(_("currency"), max_length=3)
 

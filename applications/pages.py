@@ -116,7 +116,9 @@ def _form(
         "idempotency_key": uuid.uuid4(),
         "files_were_picked": bool(draft.files),
         "texts": {
-            "unreachable": _("We can't reach the server. Nothing is lost: send it again in a moment.")
+            "unreachable": _(
+                "We can't reach the server. Nothing is lost: send it again in a moment."
+            )
         },
     }
     return render(request, "applications/apply.html", context, status=status)

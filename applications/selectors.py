@@ -72,9 +72,7 @@ def _document(
             "currency": application.fee_currency,
             "payUrl": f"/payments/checkout/{application.id}",
         },
-        "timeline": [
-            _timeline_entry(**event) for event in events
-        ],
+        "timeline": [_timeline_entry(**event) for event in events],
     }
 
 

@@ -20,11 +20,11 @@ from outbox.models import Priority
 
 
 class SubmissionSerializer(serializers.Serializer[Any]):
-    personalStatement = serializers.CharField(
-        max_length=settings.PERSONAL_STATEMENT_MAX_LENGTH
-    )
+    personalStatement = serializers.CharField(max_length=settings.PERSONAL_STATEMENT_MAX_LENGTH)
     files = serializers.ListField(
-        child=serializers.FileField(), required=False, max_length=settings.MAX_FILES,
+        child=serializers.FileField(),
+        required=False,
+        max_length=settings.MAX_FILES,
         help_text="PDF, JPEG or PNG; at most 10 MiB each and 25 MiB together.",
     )
     priority = serializers.ChoiceField(

@@ -207,9 +207,7 @@ def _advance(application: Application, event: EventType | None, *, detail: str =
     """Derive status and progress anew from the facts, under the lock of `_lock`."""
     was_completed = application.status == Status.COMPLETED
     application.documents = documents_state(application.files.values_list("state", flat=True))
-    derived = derive(
-        Facts(application.documents, application.payment, application.checkout_opened)
-    )
+    derived = derive(Facts(application.documents, application.payment, application.checkout_opened))
     application.status = derived.status
     application.progress = max(application.progress, derived.progress or 0)
     application.version += 1

@@ -30,7 +30,9 @@ def flag(name: str, *, default: bool) -> bool:
 def number(name: str, default: int, *, minimum: int) -> int:
     value = os.environ.get(name, str(default))
     if not value.isdecimal() or int(value) < minimum:
-        raise ImproperlyConfigured(f"{name} must be a whole number of at least {minimum}, not {value!r}.")
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of at least {minimum}, not {value!r}."
+        )
     return int(value)
 
 

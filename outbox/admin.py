@@ -61,8 +61,16 @@ class StaffActionInline(ReadOnly, TabularInline):
 @admin.register(Outbox)
 class OutboxAdmin(ReadOnly, ModelAdmin):
     list_display = [
-        "id", "event_type", "handler", "queue", "priority", "coloured_state", "attempt_count",
-        "created_at", "available_at", "finished_at",
+        "id",
+        "event_type",
+        "handler",
+        "queue",
+        "priority",
+        "coloured_state",
+        "attempt_count",
+        "created_at",
+        "available_at",
+        "finished_at",
     ]
     list_filter = ["queue", "state", "priority", "handler", "dead_reason"]
     search_fields = ["=id", "=aggregate_id", "=request_id"]
@@ -86,7 +94,13 @@ class ReasonForm(forms.Form):
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnly, ModelAdmin):
     list_display = [
-        "id", "event_type", "handler", "queue", "dead_reason", "last_error", "attempt_count",
+        "id",
+        "event_type",
+        "handler",
+        "queue",
+        "dead_reason",
+        "last_error",
+        "attempt_count",
         "finished_at",
     ]
     list_filter = ["queue", "dead_reason", "handler"]
@@ -164,9 +178,15 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
             except NotDead as error:
                 messages.warning(request, str(error))
         if verb == "retry":
-            text = ngettext("%d dead letter goes back to its queue.", "%d dead letters go back to their queues.", done)
+            text = ngettext(
+                "%d dead letter goes back to its queue.",
+                "%d dead letters go back to their queues.",
+                done,
+            )
         else:
-            text = ngettext("%d dead letter was discarded.", "%d dead letters were discarded.", done)
+            text = ngettext(
+                "%d dead letter was discarded.", "%d dead letters were discarded.", done
+            )
         messages.success(request, text % done)
 
 

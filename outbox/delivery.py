@@ -193,9 +193,7 @@ def _record_failure(lease: Lease, handler: Handler | None, error: BaseException)
     )
 
 
-def _dead_reason(
-    lease: Lease, handler: Handler | None, error: BaseException
-) -> DeadReason | None:
+def _dead_reason(lease: Lease, handler: Handler | None, error: BaseException) -> DeadReason | None:
     if handler is None:
         return DeadReason.UNKNOWN_EVENT
     if isinstance(error, PermanentError):

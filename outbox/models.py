@@ -6,7 +6,6 @@ The row is the truth about a piece of work; Redis only carries its id. All times
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -172,7 +171,9 @@ class Attempt(models.Model):
     outcome = models.CharField(
         _("outcome"), max_length=15, choices=Outcome, db_default=Outcome.RUNNING
     )
-    error_class = models.CharField(_("error"), max_length=200, blank=True, default="", db_default="")
+    error_class = models.CharField(
+        _("error"), max_length=200, blank=True, default="", db_default=""
+    )
     error_message = models.TextField(_("message"), blank=True, default="", db_default="")
     traceback = models.TextField(_("traceback"), blank=True, default="", db_default="")
 

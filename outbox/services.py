@@ -82,7 +82,9 @@ def publish_many(events: Sequence[Event]) -> Published:
         raise NotInTransaction("publish() belongs into the transaction of the change it follows.")
     rows = [row for event in events for row in _rows(event)]
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_ROWS, [*(list(column) for column in zip(*rows, strict=True)), CHANNEL])
+        cursor.execute(
+            INSERT_ROWS, [*(list(column) for column in zip(*rows, strict=True)), CHANNEL]
+        )
         row_ids = [row[0] for row in cursor.fetchall()]
     published = Published(row_ids=row_ids, deduplicated=len(rows) - len(row_ids))
     if published.deduplicated:

@@ -174,7 +174,5 @@ def _apply(payment: Payment, event: providers.ProviderEvent) -> bool:
     else:
         return False  # an expired checkout is renewed when the student comes to pay
     payment.save()
-    applications.record_payment(
-        application_id=payment.application_id, payment=fact, event=timeline
-    )
+    applications.record_payment(application_id=payment.application_id, payment=fact, event=timeline)
     return True

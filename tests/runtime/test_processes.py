@@ -12,9 +12,9 @@ from runtime.processes import GroupStop, ProcessGroup, ProcessId
 from tests.runtime.conftest import WaitUntil
 
 SLEEP = "import time; time.sleep(300)"
-IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(); {SLEEP}"
+IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {SLEEP}"
 WITH_GRANDCHILD = (
-    f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print(); {SLEEP}"
+    f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print(flush=True); {SLEEP}"
 )
 
 Start = Callable[[str], tuple[subprocess.Popen[bytes], ProcessGroup]]
@@ -41,7 +41,7 @@ def start(processes: list[subprocess.Popen[bytes]]) -> Start:
             (sys.executable, "-c", code), start_new_session=True, stdout=subprocess.PIPE
         )
         processes.append(process)
-        if "print()" in code:
+        if "print(flush=True)" in code:
             assert process.stdout
             process.stdout.readline()
         return process, ProcessGroup(ProcessId.of(process.pid))

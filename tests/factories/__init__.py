@@ -1,0 +1,83 @@
+"""Rows for tests: only what a test is about has to be said."""
+
+from __future__ import annotations
+
+import factory
+from factory.django import DjangoModelFactory
+
+from accounts.models import User
+from applications.models import Application, ApplicationFile, DocumentsState, PaymentState, Status
+from outbox.models import DeadReason, Outbox, State
+from payments.models import Payment
+
+
+class UserFactory(DjangoModelFactory[User]):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"student{n}@example.com")
+    name = "Ada Lovelace"
+    password = factory.django.Password("a long passphrase")
+
+
+class StaffFactory(UserFactory):
+    email = factory.Sequence(lambda n: f"staff{n}@example.com")
+    is_staff = True
+    is_superuser = True
+
+
+class ApplicationFactory(DjangoModelFactory[Application]):
+    class Meta:
+        model = Application
+
+    student = factory.SubFactory(UserFactory)
+    personal_statement = "I want to study mathematics."
+    fee_amount = 5000
+    fee_currency = "USD"
+    documents = DocumentsState.WAITING
+    payment = PaymentState.NONE
+    status = Status.SUBMITTED
+    progress = 25
+
+
+class ApplicationFileFactory(DjangoModelFactory[ApplicationFile]):
+    class Meta:
+        model = ApplicationFile
+
+    application = factory.SubFactory(ApplicationFactory)
+    position = factory.Sequence(lambda n: n)
+    name = "transcript.pdf"
+    content_type = "application/pdf"
+    size = 1000
+    sha256 = "0" * 64
+    storage_name = factory.Sequence(lambda n: f"stored-{n}")
+
+
+class OutboxFactory(DjangoModelFactory[Outbox]):
+    """A pending row; `handler` need not be registered until it is delivered."""
+
+    class Meta:
+        model = Outbox
+
+    event_type = "application_submitted"
+    handler = "create_payment"
+    queue = "create_payment"
+    payload = factory.LazyFunction(dict)
+    max_attempts = 3
+
+
+class DeadLetterFactory(OutboxFactory):
+    state = State.DEAD
+    dead_reason = DeadReason.EXHAUSTED
+    attempt_count = 3
+
+
+class PaymentFactory(DjangoModelFactory[Payment]):
+    class Meta:
+        model = Payment
+
+    application = factory.SubFactory(ApplicationFactory)
+    provider = "sandbox"
+    amount = 5000
+    currency = "USD"
