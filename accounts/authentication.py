@@ -5,7 +5,6 @@ from __future__ import annotations
 from io import BytesIO
 
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest
 from rest_framework import authentication
 from rest_framework.request import Request
 
@@ -17,6 +16,6 @@ class SessionAuthentication(authentication.SessionAuthentication):
     before it is known who sends it.
     """
 
-    def enforce_csrf(self, request: HttpRequest | Request) -> None:
+    def enforce_csrf(self, request: Request) -> None:
         headers_only = {**request.META, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"}
-        super().enforce_csrf(WSGIRequest(headers_only))
+        super().enforce_csrf(Request(WSGIRequest(headers_only)))

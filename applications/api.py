@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, selectors, services
 from applications.exceptions import FieldError, InvalidSubmission
 from applications.models import Application
@@ -54,7 +55,7 @@ class ApplicationsView(ListAPIView[Application]):
     pagination_class = ApplicationCursor
 
     def get_queryset(self) -> Any:
-        return Application.objects.filter(student=self.request.user)
+        return Application.objects.filter(student=signed_in_user(self.request))
 
     @extend_schema(
         operation_id="listApplications", summary="My applications", tags=["applications"]
@@ -108,13 +109,14 @@ class ApplicationsView(ListAPIView[Application]):
     )
     def post(self, request: Request) -> Response:
         key = idempotency.read_key(request.headers.get("Idempotency-Key"))
-        draft = Draft.from_form(request.data, request.FILES)
+        student = signed_in_user(request)
+        draft = Draft.from_form(request.POST, request.FILES)
         try:
             accepted = services.submit(
-                student=request.user,
+                student=student,
                 draft=draft,
-                claim=idempotency.claim_for(request.user, key, draft),
-                request_id=getattr(request, "request_id", ""),
+                claim=idempotency.claim_for(student, key, draft),
+                request_id=request_id(request),
             )
         except InvalidSubmission as error:
             raise _as_api_error(error.errors) from error
@@ -135,7 +137,7 @@ def _as_api_error(errors: Iterable[FieldError]) -> ValidationError | PermissionD
     detail: dict[str, Any] = {}
     for error in errors:
         if error.code == "staff_only":
-            return PermissionDenied(error.detail, code=error.code)
+            return PermissionDenied(str(error.detail), code=error.code)
         message = ErrorDetail(str(error.detail), code=error.code)
         if error.index is None:
             detail.setdefault(error.field, []).append(message)
@@ -149,7 +151,9 @@ class ApplicationView(RetrieveAPIView[Application]):
     lookup_url_kwarg = "application_id"
 
     def get_queryset(self) -> Any:
-        return selectors.visible_applications(self.request.user).prefetch_related("files")
+        return selectors.visible_applications(signed_in_user(self.request)).prefetch_related(
+            "files"
+        )
 
     @extend_schema(
         operation_id="retrieveApplication", summary="One application", tags=["applications"]
@@ -171,7 +175,7 @@ class StatusView(APIView):
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
     )
     def get(self, request: Request, application_id: uuid.UUID) -> Response:
-        view = read_model.get_visible(application_id, request.user)
+        view = read_model.get_visible(application_id, signed_in_user(request))
         if view is None:
             raise Http404
         etag = f'"{view.version}"'

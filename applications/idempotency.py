@@ -12,15 +12,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from psycopg.errors import LockNotAvailable
 
+from accounts.models import User
 from applications.exceptions import InvalidKey, KeyInUse, KeyReused
 from applications.models import IdempotencyKey
 from applications.validation import Draft
@@ -32,7 +31,7 @@ ROUTE = "POST /applications"
 class Claim:
     """A key that a user sent, with the fingerprint of what it was sent with."""
 
-    user: AbstractBaseUser
+    user: User
     key: str
     fingerprint: str
 
@@ -48,7 +47,7 @@ def read_key(header: str | None) -> str | None:
     return key
 
 
-def claim_for(user: AbstractBaseUser, key: str | None, draft: Draft) -> Claim | None:
+def claim_for(user: User, key: str | None, draft: Draft) -> Claim | None:
     """Return the claim on the key that this submission came with, or None without a key."""
     return None if key is None else Claim(user, key, fingerprint(draft))
 
@@ -102,7 +101,7 @@ def _insert(claim: Claim) -> bool:
                 """
                 INSERT INTO applications_idempotencykey
                     (user_id, route, key, fingerprint, answer, expires_at)
-                VALUES (%s, %s, %s, %s, '{}', statement_timestamp() + %s)
+                VALUES (%s, %s, %s, %s, '{}', statement_timestamp() + make_interval(hours => %s))
                 ON CONFLICT (user_id, route, key) DO NOTHING
                 """,
                 [
@@ -110,10 +109,10 @@ def _insert(claim: Claim) -> bool:
                     ROUTE,
                     claim.key,
                     claim.fingerprint,
-                    timedelta(hours=settings.IDEMPOTENCY_KEY_HOURS),
+                    settings.IDEMPOTENCY_KEY_HOURS,
                 ],
             )
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount == 1)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise KeyInUse from error

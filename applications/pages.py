@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 
+from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, services
 from applications.exceptions import InvalidSubmission, KeyInUse, KeyReused, TooLarge
 from applications.models import Application
@@ -37,7 +38,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 def application_list(request: HttpRequest) -> HttpResponse:
     """My applications, newest first."""
-    applications = Application.objects.filter(student=request.user).order_by("-created_at", "-id")
+    applications = Application.objects.filter(student=signed_in_user(request)).order_by(
+        "-created_at", "-id"
+    )
     return render(request, "applications/list.html", {"applications": applications[:100]})
 
 
@@ -45,15 +48,16 @@ def application_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def status(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """The status page; for htmx only its changing part, and only if it has changed."""
-    view = read_model.get_visible(application_id, request.user)
+    view = read_model.get_visible(application_id, signed_in_user(request))
     if view is None:
         raise Http404
-    if request.htmx and request.GET.get("since") == str(view.version):
+    is_htmx = request.headers.get("HX-Request") == "true"
+    if is_htmx and request.GET.get("since") == str(view.version):
         return HttpResponse(status=204)
     context = {"application": present(view.document)}
-    template = "applications/_status.html" if request.htmx else "applications/status.html"
+    template = "applications/_status.html" if is_htmx else "applications/status.html"
     response = render(request, template, context)
-    if request.htmx and view.document["terminal"]:
+    if is_htmx and view.document["terminal"]:
         response.status_code = STOP_POLLING
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ["Accept", "Cookie", "Accept-Language", "HX-Request"])
@@ -81,14 +85,15 @@ def apply(request: HttpRequest) -> HttpResponse:
 def _apply(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _form(request, Draft("", []), {})
+    student = signed_in_user(request)
     draft = Draft.from_form(request.POST, request.FILES)
     try:
         key = idempotency.read_key(request.POST.get("idempotencyKey") or None)
         accepted = services.submit(
-            student=request.user,
+            student=student,
             draft=draft,
-            claim=idempotency.claim_for(request.user, key, draft),
-            request_id=request.request_id,
+            claim=idempotency.claim_for(student, key, draft),
+            request_id=request_id(request),
         )
     except InvalidSubmission as error:
         return _form(request, draft, _by_field(error), status=400)

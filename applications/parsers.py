@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
-from django.http.multipartparser import parse_header_parameters
+from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 from rest_framework.parsers import DataAndFiles, MultiPartParser
@@ -43,13 +43,13 @@ class SubmissionParser(MultiPartParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> DataAndFiles:
+    ) -> DataAndFiles[Any, Any]:
         boundary = parse_header_parameters(media_type or "")[1].get("boundary", "").encode()
         tail_stream = TailStream(stream, len(boundary) + DELIMITER_EXTRA)
         try:
-            parsed = super().parse(tail_stream, media_type, parser_context)
+            parsed = super().parse(cast(IO[bytes], tail_stream), media_type, parser_context)
         except TooManyFilesSent as error:
-            detail = ErrorDetail(TOO_MANY_FILES, code="too_many_files")
+            detail = ErrorDetail(str(TOO_MANY_FILES), code="too_many_files")
             raise ValidationError({"files": [detail]}) from error
         except RequestDataTooBig as error:
             raise TooLarge(_("The text fields are too large.")) from error
@@ -57,7 +57,8 @@ class SubmissionParser(MultiPartParser):
             for handler in (parser_context or {})["request"].upload_handlers:
                 handler.upload_interrupted()
         if b"--" + boundary + b"--" not in tail_stream.tail:
-            for file in parsed.files.values():
-                file.close()
+            for _name, files in parsed.files.lists():
+                for file in files:
+                    file.close()
             raise ParseError(_("The body breaks off before its closing boundary."))
         return parsed

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -134,8 +135,8 @@ def load(application_id: uuid.UUID) -> StatusView | None:
 def fill(application_id: uuid.UUID, view: StatusView, terms: FillTerms) -> bool:
     """Offer the cache a state that was read on these terms; return whether it was taken."""
     body = json.dumps(asdict(view))
-    limits = [settings.STATUS_FILL_SECONDS, settings.STATUS_CACHE_SECONDS]
-    arguments = [body, view.version, terms.read_at, terms.epoch, *limits]
+    limits: list[int] = [settings.STATUS_FILL_SECONDS, settings.STATUS_CACHE_SECONDS]
+    arguments = [body, str(view.version), str(terms.read_at), terms.epoch, *map(str, limits)]
     return bool(_run(FILL, *_keys(application_id), EPOCH, arguments=arguments))
 
 
@@ -155,11 +156,11 @@ def mark(application_id: uuid.UUID, *, version: int) -> None:
 
 def unmark(application_id: uuid.UUID, *, token: str, version: int) -> None:
     """Let the status be cached again from this version on, now that it is committed."""
-    arguments = [token, version, settings.STATUS_CACHE_SECONDS]
+    arguments = (token, version, settings.STATUS_CACHE_SECONDS)
     _run(UNMARK, *_keys(application_id), arguments=arguments)
 
 
-def _run(script: str, *keys: str, arguments: list[str | int]) -> object:
+def _run(script: str, *keys: str, arguments: Sequence[str | int]) -> object:
     """Run a script; None when Redis is away, which the database makes up for."""
     try:
         return client().eval(script, len(keys), *keys, *arguments)

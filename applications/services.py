@@ -211,7 +211,7 @@ def _advance(application: Application, event: EventType | None, *, detail: str =
     application.status = derived.status
     application.progress = max(application.progress, derived.progress or 0)
     application.version += 1
-    application.updated_at = Now()  # type: ignore[assignment] # the database's clock
+    application.updated_at = Now()  # the database's clock
     application.save()
     if event is not None:
         _note(application, event, detail=detail)

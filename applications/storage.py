@@ -30,7 +30,7 @@ class DurableFileSystemStorage(FileSystemStorage):
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         if mode != "xb":
-            return super()._open(name, mode)
+            return super()._open(name, mode)  # type: ignore[misc,no-any-return] # not in the stubs
         path = Path(self.path(name))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -15,7 +15,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 HEAD_BYTES = 16
 
 
-class StagedFile(UploadedFile):
+class StagedFile(UploadedFile):  # type: ignore[type-arg] # not generic at run time
     """A file that is in the private storage already, under a random name.
 
     It is removed when the request ends, unless `keep` was called. `head` are its first bytes.

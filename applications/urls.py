@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from applications import api, pages
@@ -34,7 +33,7 @@ def by_accept(*, api_view: View, page: View) -> View:
 
 def to_status(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     """The page of an application is its status."""
-    return redirect("application-status", **kwargs)
+    return HttpResponseRedirect(reverse("application-status", kwargs=kwargs))
 
 
 urlpatterns = [

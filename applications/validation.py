@@ -6,18 +6,20 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from django.conf import settings
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from applications.exceptions import FieldError, InvalidSubmission, TooLarge
 from applications.uploads import StagedFile
 from outbox.models import Priority
 
 NAME_MAX_LENGTH = 150
-TOO_MANY_FILES = _("At most five files can be sent with an application.")
+TOO_MANY_FILES = gettext_lazy("At most five files can be sent with an application.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Draft:
     unknown_files: Sequence[str] = ()
 
     @classmethod
-    def from_form(cls, fields: QueryDict, files: MultiValueDict[str, StagedFile]) -> Draft:
+    def from_form(cls, fields: QueryDict, files: MultiValueDict[str, Any]) -> Draft:
         """Take the parts of a parsed multipart body."""
         return cls(
             personal_statement=fields.get("personalStatement", ""),
@@ -149,7 +151,7 @@ def _priority_errors(priority: str, *, may_set_priority: bool) -> list[FieldErro
     return []
 
 
-def _check_file(staged: StagedFile) -> ValidFile | tuple[str, object]:
+def _check_file(staged: StagedFile) -> ValidFile | tuple[str, str]:
     """Return the file, or the code and sentence that say what is wrong with it."""
     name = display_name(staged.name)
     if not staged.size:

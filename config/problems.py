@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 
 
-def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what a DRF view raised into a problem document (setting EXCEPTION_HANDLER)."""
     response = drf_exception_handler(exc, context)
     if response is None:
@@ -50,7 +50,7 @@ def _field_errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str,
     """Flatten DRF's nested errors into a list with JSON pointers (RFC 6901)."""
     if isinstance(detail, ErrorDetail):
         pointer = "".join(f"/{part}" for part in path if part != "non_field_errors")
-        yield {"pointer": pointer, "code": detail.code, "detail": str(detail)}
+        yield {"pointer": pointer, "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, Mapping):
         for key, value in detail.items():
             yield from _field_errors(value, (*path, str(key)))

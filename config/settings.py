@@ -146,6 +146,11 @@ Q_CLUSTER = {
     },
 }
 
+# Functions that the relay's cluster runs from time to time.
+PERIODIC_TASKS = {
+    "sweep files and keys": {"func": "applications.maintenance.sweep", "minutes": 60},
+}
+
 # --- Accounts -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -111,7 +112,7 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
     actions = ["retry", "discard"]
     actions_detail = ["retry_one", "discard_one"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).dead().prefetch_related("attempts")
 
     @admin.display(description=_("last error"))
@@ -173,7 +174,7 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
         done = 0
         for row_id in ids:
             try:
-                function(row_id=row_id, user=request.user, reason=reason)
+                function(row_id=row_id, user_id=cast(uuid.UUID, request.user.pk), reason=reason)
                 done += 1
             except NotDead as error:
                 messages.warning(request, str(error))

@@ -15,7 +15,9 @@ import uuid
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.contrib import admin
+from django.db import transaction
 from django.utils import timezone
 from django_q import conf, models  # noqa: TID251
 from django_q.brokers import redis_broker  # noqa: TID251
@@ -31,7 +33,6 @@ logger = logging.getLogger(__name__)
 DELIVER = "outbox.tasks.deliver"
 RUN_RELAY = "outbox.tasks.run_relay"
 RELAY_SCHEDULE = "outbox relay"
-RELAY_SCHEDULE_MINUTES = 1
 POP_SECONDS = 1
 # django-q2 would pause for ten seconds after an error of its broker.
 RECONNECT_SECONDS = 0.5
@@ -95,21 +96,22 @@ def enqueue_relay_run() -> None:
     async_task(RUN_RELAY, cluster=RELAY_CLUSTER)
 
 
-def schedule_relay() -> None:
-    """Write the schedule that starts a run of the relay every minute, mending a damaged one."""
-    models.Schedule.objects.update_or_create(
-        name=RELAY_SCHEDULE,
-        defaults={
-            "func": RUN_RELAY,
-            "args": None,
-            "kwargs": None,
-            "hook": None,
-            "cluster": RELAY_CLUSTER,
-            "schedule_type": models.Schedule.MINUTES,
-            "minutes": RELAY_SCHEDULE_MINUTES,
-            "repeats": -1,
-        },
-    )
+def write_schedules() -> None:
+    """Write the schedules of the relay's cluster: a run every minute, and the periodic tasks.
+
+    Theirs are the only ones: one that can't be read would keep django-q2 from all of them.
+    """
+    tasks = {RELAY_SCHEDULE: {"func": RUN_RELAY, "minutes": 1}, **settings.PERIODIC_TASKS}
+    with transaction.atomic():
+        models.Schedule.objects.all().delete()
+        for name, task in tasks.items():
+            models.Schedule.objects.create(
+                name=name,
+                cluster=RELAY_CLUSTER,
+                schedule_type=models.Schedule.MINUTES,
+                repeats=-1,
+                **task,
+            )
 
 
 # The read end of a pipe whose only writer is the cluster's main process: readable means that the
@@ -144,7 +146,7 @@ def run_cluster(name: str) -> None:
     if name != conf.Conf.CLUSTER_NAME:
         raise RuntimeError(f"Q_CLUSTER_NAME is {conf.Conf.CLUSTER_NAME}, not {name}.")
     if name == RELAY_CLUSTER:
-        schedule_relay()
+        write_schedules()
         enqueue_relay_run()
     cluster = DrainingCluster()
     cluster.start()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import uuid
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -17,7 +17,7 @@ from outbox.services import CHANNEL
 logger = logging.getLogger(__name__)
 
 
-def retry(*, row_id: int, user: AbstractBaseUser, reason: str) -> None:
+def retry(*, row_id: int, user_id: uuid.UUID, reason: str) -> None:
     """Send a dead letter back to its queue with a fresh budget of attempts.
 
     The attempt counter goes on counting and the history stays. Raises `NotDead` if the row is not
@@ -34,19 +34,19 @@ def retry(*, row_id: int, user: AbstractBaseUser, reason: str) -> None:
             available_at=Now(),
             max_attempts=F("attempt_count") + budget,
         )
-        _record(row, Action.RETRY, user=user, reason=reason)
+        _record(row, Action.RETRY, user_id=user_id, reason=reason)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
-def discard(*, row_id: int, user: AbstractBaseUser, reason: str) -> None:
+def discard(*, row_id: int, user_id: uuid.UUID, reason: str) -> None:
     """Drop a dead letter for good. Raises `NotDead` like `retry`."""
     with transaction.atomic():
         row = _lock_dead(row_id)
         Outbox.objects.filter(pk=row.pk).update(
             state=State.DISCARDED, dead_reason="", finished_at=Now()
         )
-        _record(row, Action.DISCARD, user=user, reason=reason)
+        _record(row, Action.DISCARD, user_id=user_id, reason=reason)
 
 
 def _lock_dead(row_id: int) -> Outbox:
@@ -57,6 +57,6 @@ def _lock_dead(row_id: int) -> Outbox:
     return row
 
 
-def _record(row: Outbox, action: Action, *, user: AbstractBaseUser, reason: str) -> None:
-    StaffAction.objects.create(outbox=row, action=action, user=user, reason=reason)
-    logger.info("%s row=%d user=%s", action.value, row.pk, user.pk)
+def _record(row: Outbox, action: Action, *, user_id: uuid.UUID, reason: str) -> None:
+    StaffAction.objects.create(outbox=row, action=action, user_id=user_id, reason=reason)
+    logger.info("%s row=%d user=%s", action.value, row.pk, user_id)

@@ -26,6 +26,6 @@ class RetryPolicy:
         between 0.5 and 1.5. `rng` makes it repeatable in tests.
         """
         doublings = min(attempt - 1, MAX_DOUBLINGS)
-        seconds = min(self.backoff_seconds * 2**doublings, MAX_BACKOFF_SECONDS)
+        seconds = min(self.backoff_seconds * 2.0**doublings, MAX_BACKOFF_SECONDS)
         factor = (rng or random).uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - not a secret
         return seconds * factor

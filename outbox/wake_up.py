@@ -43,8 +43,9 @@ class WakeUp:
             if not self._listen():
                 select.select(drains, [], [], seconds)
             return
-        ready, _, _ = select.select([self._listener, *drains], [], [], seconds)
-        if self._listener in ready:
+        listener = self._listener.fileno()
+        ready, _, _ = select.select([listener, *drains], [], [], seconds)
+        if listener in ready:
             self._consume(self._listener)
 
     def _listen(self) -> bool:

@@ -165,7 +165,7 @@ def _apply(payment: Payment, event: providers.ProviderEvent) -> bool:
         return False
     if event.type == "paid":
         payment.state = PaymentState.PAID
-        payment.paid_at = Now()  # type: ignore[assignment] # the database's clock
+        payment.paid_at = Now()  # the database's clock
         payment.provider_reference = event.payment_reference or ""
         fact, timeline = Fact.PAID, EventType.PAYMENT_RECEIVED
     elif event.type == "declined" and event.session_id == payment.session_id:

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import signed_in_user
 from applications.models import PaymentState
 from applications.money import format_money
 from applications.selectors import visible_applications
@@ -52,7 +53,7 @@ class CheckoutView(APIView):
         responses={303: OpenApiResponse(description="`Location` is the page of the provider.")},
     )
     def post(self, request: Request, application_id: uuid.UUID) -> HttpResponse:
-        get_object_or_404(visible_applications(request.user), pk=application_id)
+        get_object_or_404(visible_applications(signed_in_user(request)), pk=application_id)
         try:
             return SeeOther(services.open_checkout(application_id=application_id))
         except services.NothingToPay as error:
@@ -74,7 +75,9 @@ def checkout(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def checkout_page(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """Show the fee; on POST go to the provider's checkout. A look at it changes nothing."""
-    application = get_object_or_404(visible_applications(request.user), pk=application_id)
+    application = get_object_or_404(
+        visible_applications(signed_in_user(request)), pk=application_id
+    )
     error, code = "", 200
     if request.method == "POST":
         try:

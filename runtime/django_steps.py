@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,11 +17,13 @@ from runtime.exceptions import RuntimeProblem
 
 
 def prepare(console: Console) -> None:
-    """Migrate, make the demo accounts, collect static files. The environment must be set.
+    """Load Django, migrate, make the demo accounts, collect static files. The environment must be set.
 
     Raises `RuntimeProblem` if a setting is wrong or the database cannot be used.
     """
     with _clear_errors():
+        # Apart from errors this process speaks through the console only.
+        logging.disable(logging.WARNING)
         with console.step("Migrating the database"):
             django.setup()
             call_command("migrate", interactive=False, verbosity=0)

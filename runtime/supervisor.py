@@ -62,6 +62,12 @@ class Supervisor:
     def is_alive(self, name: str) -> bool:
         return self._children[name].is_alive()
 
+    def seconds_running(self, name: str) -> float:
+        """Return how long the service has been running; 0 if it is down or being stopped."""
+        child = self._children[name]
+        running = child.is_alive() and not child.stop and name not in self._restarts
+        return self._clock() - child.started_at if running else 0.0
+
     def log(self, name: str) -> Path:
         return self._children[name].log
 

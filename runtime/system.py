@@ -17,7 +17,7 @@ from runtime.services import services
 from runtime.state import StateDir
 from runtime.stopping import StopRequest
 from runtime.supervisor import Supervisor
-from runtime.watchdogs import WATCHDOGS
+from runtime.watchdogs import watchdogs
 
 READY_SECONDS = 60.0
 
@@ -30,7 +30,7 @@ class System:
         self.port = port
         self.address = f"http://127.0.0.1:{port}"
         self.environment: dict[str, str] = {}
-        self.supervisor = Supervisor(state.path, say=console.say, watchdogs=WATCHDOGS)
+        self.supervisor = Supervisor(state.path, say=console.say, watchdogs=watchdogs())
         # A sandbox of the user's own is not started here.
         self._sandbox_port = None if os.environ.get("SANDBOX_URL") else state.port("sandbox")
         self._console = console

@@ -1,7 +1,71 @@
-"""What looks alive and does nothing is restarted: a wedged cluster, a relay that does not tick."""
+"""What looks alive and does nothing is helped: a relay that does not tick, a wedged cluster.
+
+The death of one idle worker can wedge a django-q2 cluster for ever, and a relay run can be lost
+with Redis, while all their processes look healthy.
+"""
 
 from __future__ import annotations
 
-from runtime.supervisor import Watchdog
+import logging
+import time
+from collections.abc import Callable
 
-WATCHDOGS: tuple[Watchdog, ...] = ()
+import redis
+from django.db import close_old_connections
+
+from outbox import watchdog
+from outbox.queues import RELAY_CLUSTER, queues
+from runtime.supervisor import Supervisor, Watchdog
+
+logger = logging.getLogger(__name__)
+
+# A cluster that has just started is still loading.
+START_SECONDS = 15.0
+# How long a new relay run is given to tick before the relay's cluster is restarted.
+RELAY_GRACE_SECONDS = 8.0
+
+
+class RelayWatchdog:
+    """Enqueues another run of the relay when none ticks; restarts its cluster if that is no help."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stale_since: float | None = None
+
+    def __call__(self, supervisor: Supervisor) -> None:
+        close_old_connections()
+        if supervisor.seconds_running(RELAY_CLUSTER) < START_SECONDS:
+            return
+        if not watchdog.relay_is_stale():
+            self._stale_since = None
+        elif self._stale_since is None:
+            self._stale_since = self._clock()
+            self._enqueue_run()
+        elif self._clock() - self._stale_since > RELAY_GRACE_SECONDS:
+            logger.warning("the relay does not tick: restarting its cluster")
+            supervisor.restart(RELAY_CLUSTER)
+            self._stale_since = None
+
+    def _enqueue_run(self) -> None:
+        from outbox import broker  # noqa: PLC0415 - django-q2 needs the settings at import
+
+        logger.warning("the relay does not tick: enqueueing a run")
+        try:
+            broker.enqueue_relay_run()
+        except redis.RedisError as error:
+            logger.warning("redis is away error=%s", error)
+            self._stale_since = None
+
+
+def watch_queues(supervisor: Supervisor) -> None:
+    """Restart the cluster of a queue where due work waits and nothing is done."""
+    close_old_connections()
+    for queue in watchdog.stuck_queues():
+        if queue in queues() and supervisor.seconds_running(queue) > START_SECONDS:
+            logger.warning("queue %s is stuck: restarting its cluster", queue)
+            supervisor.restart(queue)
+
+
+def watchdogs() -> list[Watchdog]:
+    """Return the watchdogs of a new supervisor."""
+    return [RelayWatchdog(), watch_queues]

@@ -42,12 +42,12 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> dict[str, registry.Handler]:
 
 @pytest.fixture
 def student(db: None) -> User:
-    return UserFactory()
+    return UserFactory.create()
 
 
 @pytest.fixture
 def staff(db: None) -> User:
-    return StaffFactory()
+    return StaffFactory.create()
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from runtime.processes import GroupStop, ProcessGroup, ProcessId
 from tests.runtime.conftest import WaitUntil
 
 SLEEP = "import time; time.sleep(300)"
-IGNORE_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {SLEEP}"
-WITH_GRANDCHILD = (
-    f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print(flush=True); {SLEEP}"
+IGNORE_SIGTERM = (
+    f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {SLEEP}"
 )
+WITH_GRANDCHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print(flush=True); {SLEEP}"
 
 Start = Callable[[str], tuple[subprocess.Popen[bytes], ProcessGroup]]
 
