@@ -21,9 +21,7 @@ def prepare(console: Console) -> None:
 
     Raises `RuntimeProblem` if a setting is wrong or the database cannot be used.
     """
-    with _clear_errors():
-        # Apart from errors this process speaks through the console only.
-        logging.disable(logging.WARNING)
+    with _clear_errors(), _quiet():
         with console.step("Migrating the database"):
             django.setup()
             call_command("migrate", interactive=False, verbosity=0)
@@ -31,6 +29,16 @@ def prepare(console: Console) -> None:
             call_command("create_demo_users", stdout=io.StringIO())
         with console.step("Collecting static files"):
             call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep log lines of Django and the apps out of the middle of the steps."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager

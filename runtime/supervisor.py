@@ -44,7 +44,7 @@ class Supervisor:
         self._logs.mkdir(mode=0o700, exist_ok=True)
         self._ledger = Ledger(directory / "processes.json")
         self._say = say
-        self._watchdogs = watchdogs
+        self.watchdogs = watchdogs
         self._clock = clock
         self._children: dict[str, Child] = {}
         self._restarts: set[str] = set()
@@ -99,7 +99,7 @@ class Supervisor:
 
     def run(self, stop: StopRequest) -> None:
         """Tick until a stop is asked for. Watchdogs run beside it: one that hangs holds up nothing."""
-        if self._watchdogs:
+        if self.watchdogs:
             threading.Thread(target=self._watch, name="watchdogs", daemon=True).start()
         while not stop.requested:
             self.tick()
@@ -119,7 +119,7 @@ class Supervisor:
         self._ledger.write(self._children.values())
 
     def call_watchdogs(self) -> None:
-        for watchdog in self._watchdogs:
+        for watchdog in self.watchdogs:
             try:
                 watchdog(self)
             except Exception:

@@ -17,7 +17,6 @@ from runtime.services import services
 from runtime.state import StateDir
 from runtime.stopping import StopRequest
 from runtime.supervisor import Supervisor
-from runtime.watchdogs import watchdogs
 
 READY_SECONDS = 60.0
 
@@ -30,7 +29,7 @@ class System:
         self.port = port
         self.address = f"http://127.0.0.1:{port}"
         self.environment: dict[str, str] = {}
-        self.supervisor = Supervisor(state.path, say=console.say, watchdogs=watchdogs())
+        self.supervisor = Supervisor(state.path, say=console.say)
         # A sandbox of the user's own is not started here.
         self._sandbox_port = None if os.environ.get("SANDBOX_URL") else state.port("sandbox")
         self._console = console
@@ -58,6 +57,9 @@ class System:
         self.start_servers()
         with self._stop.interruptible():
             django_steps.prepare(self._console)
+        from runtime.watchdogs import watchdogs  # noqa: PLC0415 - only after Django's setup
+
+        self.supervisor.watchdogs = watchdogs()
         with self._console.step("Starting web, sandbox and queues"):
             for service in services(
                 self.environment, port=self.port, sandbox_port=self._sandbox_port

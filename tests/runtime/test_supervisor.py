@@ -192,6 +192,17 @@ def test_restart_of_an_unknown_service_is_an_error(supervisor: Supervisor) -> No
         supervisor.restart("nothing")
 
 
+def test_seconds_running_is_zero_once_a_restart_was_asked_for(
+    supervisor: Supervisor, script: Script
+) -> None:
+    supervisor.start(script(SLEEP))
+    assert supervisor.seconds_running("script") > 0
+
+    supervisor.restart("script")
+
+    assert supervisor.seconds_running("script") == 0
+
+
 def test_stop_ends_everything_and_its_grandchildren(
     supervisor: Supervisor, script: Script, tmp_path: Path, state: StateDir, wait_until: WaitUntil
 ) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from outbox import broker, watchdog
 from runtime.service import Service
 from runtime.state import StateDir
 from runtime.supervisor import Supervisor
-from runtime.watchdogs import ClusterWatchdog
+from runtime.watchdogs import RELAY_GRACE_SECONDS, START_SECONDS, RelayWatchdog, watch_queues
 
 SLEEP = "import time; time.sleep(300)"
 
@@ -15,66 +16,82 @@ SLEEP = "import time; time.sleep(300)"
 class RecordingSupervisor(Supervisor):
     """Notes what it is asked to restart."""
 
-    age = 100.0
+    age = START_SECONDS + 1
+    restarted: list[str]
 
     def seconds_running(self, name: str) -> float:
         return self.age
 
     def restart(self, name: str) -> None:
-        restarted.append(name)
-
-
-restarted: list[str] = []
+        self.restarted.append(name)
 
 
 @pytest.fixture
 def recording(state: StateDir) -> RecordingSupervisor:
-    restarted.clear()
-    return RecordingSupervisor(state.path, say=print)
+    supervisor = RecordingSupervisor(state.path, say=print)
+    supervisor.restarted = []
+    return supervisor
 
 
-def watch(supervisor: Supervisor, answers: list[list[str]], times: list[float]) -> list[str]:
-    """Call a watchdog at these times (seconds), with these answers; return what was restarted."""
-    watchdog = ClusterWatchdog(iter(answers).__next__, clock=iter(times).__next__)
-    for _ in times:
-        watchdog(supervisor)
-    return restarted
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs of the relay that were enqueued."""
+    enqueued: list[str] = []
+    monkeypatch.setattr(broker, "enqueue_relay_run", lambda: enqueued.append("run"))
+    return enqueued
 
 
-def test_a_cluster_that_stays_stuck_is_restarted(recording: RecordingSupervisor) -> None:
-    answers = [["send_email"], ["send_email"], ["send_email"]]
-
-    assert watch(recording, answers, [0, 2.9, 3.1]) == ["send_email"]
-
-
-def test_a_cluster_that_moves_again_is_left_alone(recording: RecordingSupervisor) -> None:
-    answers = [["send_email"], [], ["send_email"]]
-
-    assert watch(recording, answers, [0, 2, 4]) == []
+@pytest.fixture
+def stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "relay_is_stale", lambda: True)
 
 
-def test_a_cluster_that_has_just_started_is_left_alone(recording: RecordingSupervisor) -> None:
-    recording.age = 19.0
+def test_relay_that_does_not_tick_gets_a_run_and_then_a_new_cluster(recording, runs, stale):
+    times = iter([0.0, RELAY_GRACE_SECONDS - 1, RELAY_GRACE_SECONDS + 1])
+    watch = RelayWatchdog(clock=times.__next__)
 
-    assert watch(recording, [["relay"], ["relay"]], [0, 10]) == []
+    watch(recording)
+    watch(recording)
+    assert (runs, recording.restarted) == (["run"], [])
+
+    watch(recording)
+    assert (runs, recording.restarted) == (["run"], ["relay"])
 
 
-def test_a_question_that_fails_starts_the_wait_again(recording: RecordingSupervisor) -> None:
-    answers = iter([["relay"], None, ["relay"]])
+def test_relay_that_ticks_again_is_left_alone(recording, runs, monkeypatch):
+    answers = iter([True, False, True])
+    monkeypatch.setattr(watchdog, "relay_is_stale", answers.__next__)
+    watch = RelayWatchdog(clock=iter([0.0, 100.0]).__next__)
 
-    def find_stuck() -> list[str]:
-        answer = next(answers)
-        if answer is None:
-            raise ConnectionError
-        return answer
+    for _ in range(3):
+        watch(recording)
 
-    watchdog = ClusterWatchdog(find_stuck, clock=iter([0.0, 2.0, 4.0]).__next__)
-    watchdog(recording)
-    with pytest.raises(ConnectionError):
-        watchdog(recording)
-    watchdog(recording)
+    assert (runs, recording.restarted) == (["run", "run"], [])
 
-    assert restarted == []
+
+def test_relay_that_has_just_started_is_left_alone(recording, runs, stale):
+    recording.age = START_SECONDS - 1
+
+    RelayWatchdog()(recording)
+
+    assert (runs, recording.restarted) == ([], [])
+
+
+def test_stuck_queue_gets_a_new_cluster(recording, monkeypatch):
+    monkeypatch.setattr(watchdog, "stuck_queues", lambda: ["send_email"])
+
+    watch_queues(recording)
+
+    assert recording.restarted == ["send_email"]
+
+
+def test_stuck_queue_whose_cluster_has_just_started_is_left_alone(recording, monkeypatch):
+    monkeypatch.setattr(watchdog, "stuck_queues", lambda: ["send_email"])
+    recording.age = START_SECONDS - 1
+
+    watch_queues(recording)
+
+    assert recording.restarted == []
 
 
 def test_seconds_running_is_zero_once_a_restart_was_asked_for(
