@@ -17,7 +17,7 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.contrib import admin
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 from django_q import conf, models  # noqa: TID251
 from django_q.brokers import redis_broker  # noqa: TID251
@@ -148,6 +148,7 @@ def run_cluster(name: str) -> None:
     if name == RELAY_CLUSTER:
         write_schedules()
         enqueue_relay_run()
+    connections.close_all()  # a connection does not survive a fork
     cluster = DrainingCluster()
     cluster.start()
     cluster.sentinel.join()

@@ -31,15 +31,23 @@ LOST_SECONDS = 5
 EXPIRE_BATCH = 100
 
 
+@dataclass(frozen=True)
+class Tick:
+    """What a round did: how many rows it moved, and whether due rows may be left over."""
+
+    moved: int
+    backlog: bool
+
+
 @dataclass
 class Relay:
     """The rounds of one relay; it remembers only how large each queue's window may be."""
 
     windows: dict[str, int] = field(default_factory=dict)
 
-    def tick(self) -> bool:
-        """Fill every queue's window with due rows; return whether due rows may be left over."""
-        backlog = False
+    def tick(self) -> Tick:
+        """Fill every queue's window with due rows."""
+        total, backlog = 0, False
         for queue in queues():
             try:
                 room = self.windows.get(queue, WINDOW_MIN) - window.length(queue)
@@ -47,8 +55,9 @@ class Relay:
                 logger.warning("redis is away queue=%s error=%s", queue, error)
                 continue
             moved = move_due(queue, limit=room) if room > 0 else 0
+            total += moved
             backlog = backlog or moved >= room
-        return backlog
+        return Tick(moved=total, backlog=backlog)
 
     def repair(self) -> None:
         """Take back what died or got lost, and measure the drain. Once a second is enough."""

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 2.0
 # Between ticks while due rows are left over: the queues' windows are refilled before they empty.
 BACKLOG_SECONDS = 0.05
+# Between ticks while the windows are full: they hold work for longer than this.
+FULL_SECONDS = 0.25
 ERROR_SECONDS = 0.5
 REPAIR_SECONDS = 1.0
 # From this age on a run ends once a younger one ticks; past the second age it enqueues one itself.
@@ -64,10 +66,12 @@ class Run:
             if time.monotonic() >= self._repair_due:
                 self._relay.repair()
                 self._repair_due = time.monotonic() + REPAIR_SECONDS
-            backlog = self._relay.tick()
+            tick = self._relay.tick()
             if self._note_tick():
                 return None
-            return BACKLOG_SECONDS if backlog else relay.next_due_seconds(at_most=TICK_SECONDS)
+            if tick.backlog:
+                return BACKLOG_SECONDS if tick.moved else FULL_SECONDS
+            return relay.next_due_seconds(at_most=TICK_SECONDS)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("tick failed error=%s", error)
             connection.close()

@@ -81,6 +81,8 @@ def publish_many(events: Sequence[Event]) -> Published:
     if not connection.in_atomic_block:
         raise NotInTransaction("publish() belongs into the transaction of the change it follows.")
     rows = [row for event in events for row in _rows(event)]
+    if not rows:
+        return Published(row_ids=[], deduplicated=0)
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT_ROWS, [*(list(column) for column in zip(*rows, strict=True)), CHANNEL]

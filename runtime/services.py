@@ -6,28 +6,28 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from outbox.queues import RELAY_CLUSTER, queues
 from runtime.service import Service
 from runtime.state import PROJECT_DIR
-
-CLUSTERS = ("relay", "verify_document", "create_payment", "send_email")
 
 
 def services(env: Mapping[str, str], *, port: int, sandbox_port: int | None) -> list[Service]:
     """Return the web server, the clusters and, with a port for it, the sandbox payment service.
 
-    `env` is the whole environment of each; it must name STATE_DIR.
+    `env` is the whole environment of each; it must name STATE_DIR. Django must be set up.
     """
     programs = {"web": _web(port)}
     if sandbox_port:
         programs["sandbox"] = _sandbox(sandbox_port, Path(env["STATE_DIR"]))
-    for cluster in CLUSTERS:
+    clusters = [RELAY_CLUSTER, *queues()]
+    for cluster in clusters:
         programs[cluster] = ("manage.py", "cluster", cluster)
     return [
         Service(
             name=name,
             argv=(sys.executable, *arguments),
             # django-q2 reads the cluster's name here; the command would have to start twice.
-            env={**env, "Q_CLUSTER_NAME": name} if name in CLUSTERS else env,
+            env={**env, "Q_CLUSTER_NAME": name} if name in clusters else env,
             cwd=PROJECT_DIR,
         )
         for name, arguments in programs.items()
