@@ -139,10 +139,8 @@ def _as_api_error(errors: Iterable[FieldError]) -> ValidationError | PermissionD
         if error.code == "staff_only":
             return PermissionDenied(str(error.detail), code=error.code)
         message = ErrorDetail(str(error.detail), code=error.code)
-        if error.index is None:
-            detail.setdefault(error.field, []).append(message)
-        else:
-            detail.setdefault(error.field, {})[error.index] = [message]
+        place = "non_field_errors" if error.index is None else error.index
+        detail.setdefault(error.field, {}).setdefault(place, []).append(message)
     return ValidationError(detail)
 
 

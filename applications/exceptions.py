@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class TooLarge(APIException):
     default_code = "too_large"
 
 
-class InvalidKey(APIException):
-    status_code = status.HTTP_400_BAD_REQUEST
+class InvalidKey(ValidationError):
     default_detail = _("The Idempotency-Key must have 1 to 255 printable ASCII characters.")
     default_code = "invalid_idempotency_key"
+
+    def __init__(self) -> None:
+        super().__init__({"Idempotency-Key": [self.default_detail]})
 
 
 class KeyInUse(APIException):

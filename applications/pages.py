@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,16 +16,20 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, services
-from applications.exceptions import InvalidSubmission, KeyInUse, KeyReused, TooLarge
+from applications.exceptions import InvalidKey, InvalidSubmission, KeyInUse, KeyReused, TooLarge
 from applications.models import Application
-from applications.presentation import present
+from applications.polling import retry_after_seconds
+from applications.presentation import present, present_list
 from applications.validation import TOO_MANY_FILES, Draft, check_content_length
 
 # htmx stops to poll when it gets this status.
 STOP_POLLING = 286
+LIST_LENGTH = 100
+FIELDS = {"personalStatement", "files"}
 
 
 @require_GET
@@ -41,23 +47,31 @@ def application_list(request: HttpRequest) -> HttpResponse:
     applications = Application.objects.filter(student=signed_in_user(request)).order_by(
         "-created_at", "-id"
     )
-    return render(request, "applications/list.html", {"applications": applications[:100]})
+    context = {"applications": present_list(applications[:LIST_LENGTH])}
+    return render(request, "applications/list.html", context)
 
 
 @require_GET
-@login_required
 def status(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """The status page; for htmx only its changing part, and only if it has changed."""
+    is_htmx = request.headers.get("HX-Request") == "true"
+    if not request.user.is_authenticated:
+        to_sign_in = redirect_to_login(request.path)
+        # htmx would swap the page that a plain redirect leads to into the status.
+        return HttpResponseClientRedirect(to_sign_in.url) if is_htmx else to_sign_in
     view = read_model.get_visible(application_id, signed_in_user(request))
     if view is None:
         raise Http404
-    is_htmx = request.headers.get("HX-Request") == "true"
+    pause = retry_after_seconds(view.document)
     if is_htmx and request.GET.get("since") == str(view.version):
-        return HttpResponse(status=204)
-    context = {"application": present(view.document)}
-    template = "applications/_status.html" if is_htmx else "applications/status.html"
-    response = render(request, template, context)
-    if is_htmx and view.document["terminal"]:
+        response = HttpResponse(status=204)
+    else:
+        context = {"application": present(view.document), "pause_seconds": pause}
+        template = "applications/_status.html" if is_htmx else "applications/status.html"
+        response = render(request, template, context)
+    if pause is not None:
+        response["Retry-After"] = str(pause)
+    elif is_htmx:
         response.status_code = STOP_POLLING
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ["Accept", "Cookie", "Accept-Language", "HX-Request"])
@@ -74,10 +88,9 @@ def apply(request: HttpRequest) -> HttpResponse:
             check_content_length(request.META.get("CONTENT_LENGTH"))
             request.POST  # noqa: B018 - parses the body
         except (TooLarge, RequestDataTooBig):
-            message = _("The files are too large.")
-            return _form(request, Draft("", []), {"files": [message]}, status=413)
+            return _unread_form(request, _("All of it together is too large."), status=413)
         except TooManyFilesSent:
-            return _form(request, Draft("", []), {"files": [TOO_MANY_FILES]}, status=400)
+            return _unread_form(request, TOO_MANY_FILES, status=400)
     return _apply(request)
 
 
@@ -99,16 +112,26 @@ def _apply(request: HttpRequest) -> HttpResponse:
         return _form(request, draft, _by_field(error), status=400)
     except TooLarge as error:
         return _form(request, draft, {"files": [error.detail]}, status=413)
-    except (KeyInUse, KeyReused) as error:
-        return _form(request, draft, {"form": [error.detail]}, status=error.status_code)
+    except (KeyInUse, KeyReused, InvalidKey) as error:
+        texts = _texts()
+        text = texts["alreadySent"] if isinstance(error, KeyReused) else texts["unfinished"]
+        return _form(request, draft, {"form": [text]}, status=error.status_code)
     return redirect(accepted.answer["statusUrl"])
 
 
 def _by_field(error: InvalidSubmission) -> dict[str, list[Any]]:
     errors: dict[str, list[Any]] = {}
     for field_error in error.errors:
-        errors.setdefault(field_error.field, []).append(field_error.detail)
+        field = field_error.field if field_error.field in FIELDS else "form"
+        errors.setdefault(field, []).append(field_error.detail)
     return errors
+
+
+def _unread_form(request: HttpRequest, message: Any, *, status: int) -> HttpResponse:
+    """The form after a body that was not read: only the browser still has the text."""
+    hint = _("Go back in your browser to find your text again.")
+    errors = {"form": [hint], "files": [message]}
+    return _form(request, Draft("", []), errors, status=status)
 
 
 def _form(
@@ -120,10 +143,31 @@ def _form(
         # A new key for every form that is shown: sending one form twice makes one application.
         "idempotency_key": uuid.uuid4(),
         "files_were_picked": bool(draft.files),
-        "texts": {
-            "unreachable": _(
-                "We can't reach the server. Nothing is lost: send it again in a moment."
-            )
+        "limits": {
+            "files": settings.MAX_FILES,
+            "fileBytes": settings.MAX_FILE_BYTES,
+            "totalBytes": settings.MAX_TOTAL_FILE_BYTES,
         },
+        "texts": _texts(),
     }
     return render(request, "applications/apply.html", context, status=status)
+
+
+def _texts() -> dict[str, str]:
+    """What the form's script says where there is no answer of the server to show."""
+    return {
+        "unreachable": _(
+            "We can't reach the server. Your text and files are still here: try again."
+        ),
+        "signedOut": _("You are signed out. Sign in in another tab, then send this form again."),
+        "unfinished": _("We are still taking in what you sent before. Send it again in a moment."),
+        "alreadySent": _("You have sent this form before. Send it again for another application."),
+        "tooMany": str(TOO_MANY_FILES),
+        "fileTooLarge": _("This file is too large."),
+        "wrongType": _("This is not a PDF, JPEG or PNG file."),
+        "togetherTooLarge": _("The files are too large together."),
+        "repair": _("Remove the files that can't be sent."),
+        "sending": _("Sending …"),
+        "added": _("Added:"),
+        "removed": _("Removed:"),
+    }

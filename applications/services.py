@@ -212,7 +212,17 @@ def _advance(application: Application, event: EventType | None, *, detail: str =
     application.progress = max(application.progress, derived.progress or 0)
     application.version += 1
     application.updated_at = Now()  # the database's clock
-    application.save()
+    application.save(
+        update_fields=[
+            "documents",
+            "payment",
+            "checkout_opened",
+            "status",
+            "progress",
+            "version",
+            "updated_at",
+        ]
+    )
     if event is not None:
         _note(application, event, detail=detail)
     if application.status == Status.COMPLETED and not was_completed:

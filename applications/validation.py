@@ -49,6 +49,7 @@ class Draft:
     files: Sequence[StagedFile]
     priority: str = ""
     unknown_files: Sequence[str] = ()
+    files_as_text: bool = False
 
     @classmethod
     def from_form(cls, fields: QueryDict, files: MultiValueDict[str, Any]) -> Draft:
@@ -58,6 +59,8 @@ class Draft:
             files=files.getlist("files"),
             priority=fields.get("priority", ""),
             unknown_files=sorted(set(files) - {"files"}),
+            # A browser sends an empty text for a file field in which nothing was picked.
+            files_as_text=any(fields.getlist("files")),
         )
 
 
@@ -90,6 +93,9 @@ def validate(draft: Draft, *, may_set_priority: bool) -> Submission:
             for name in draft.unknown_files
         ),
     ]
+    if draft.files_as_text:
+        detail = _("Send each file as a part with a file name.")
+        errors.append(FieldError("files", "not_a_file", detail))
     if len(draft.files) > settings.MAX_FILES:
         errors.append(FieldError("files", "too_many_files", TOO_MANY_FILES))
     files = []

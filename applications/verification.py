@@ -6,6 +6,7 @@ encrypted) is a check that failed.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,15 @@ from typing import Any
 
 import pikepdf
 import pypdfium2
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from applications.models import DocumentsState
 
 MAX_PAGES = 50
 MAX_PIXELS = 40_000_000
+# What Pillow raises for images that it can't read: SyntaxError for some broken PNG files, ValueError
+# for ones that unpack to too much.
+_IMAGE_ERRORS = (OSError, SyntaxError, ValueError)
 
 
 class Verdict(StrEnum):
@@ -44,10 +48,11 @@ class Check:
 def verify(file: Any, *, content_type: str) -> list[Check]:
     """Return the checks of a document, in order; the first failure ends them."""
     checks = _PDF_CHECKS if content_type == "application/pdf" else _IMAGE_CHECKS
+    # Read here, at once: the parsers would report an error of the storage as a damaged document.
+    content = file.read()
     report: list[Check] = []
     for check in checks:
-        file.seek(0)
-        report.append(check(file))
+        report.append(check(io.BytesIO(content)))
         if report[-1].verdict == Verdict.FAILED:
             break
     return report
@@ -71,7 +76,7 @@ def _pdf_encryption(file: Any) -> Check:
     except pikepdf.PasswordError:
         detail = "The PDF is protected with a password. Save it without one and send it again."
         return Check(code, Verdict.FAILED, detail)
-    except pikepdf.PdfError:
+    except (pikepdf.PdfError, RuntimeError):
         # Damaged: pikepdf repairs what it can, so the next check is the one that decides.
         return Check(code, Verdict.NOT_CHECKED, "We could not tell whether it is protected.")
     return Check(code, Verdict.PASSED, "The PDF opens without a password.")
@@ -113,7 +118,7 @@ def _image_dimensions(file: Any) -> Check:
             image = Image.open(file)
     except Image.DecompressionBombError:
         return Check(code, Verdict.FAILED, _too_many_pixels())
-    except (UnidentifiedImageError, OSError):
+    except _IMAGE_ERRORS:
         return Check(code, Verdict.FAILED, "The image is damaged. Take or scan it again.")
     if image.width * image.height > MAX_PIXELS:
         return Check(code, Verdict.FAILED, _too_many_pixels())
@@ -130,7 +135,7 @@ def _image_readable(file: Any) -> Check:
     try:
         with Image.open(file) as image:
             image.load()
-    except (OSError, SyntaxError):  # Pillow raises SyntaxError for some broken PNG files
+    except _IMAGE_ERRORS:
         return Check(code, Verdict.FAILED, "The image is damaged. Take or scan it again.")
     return Check(code, Verdict.PASSED, "The whole image can be read.")
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -17,6 +18,13 @@ from rest_framework.views import exception_handler as drf_exception_handler
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+# What a person is told; a client gets HTTP's own phrase.
+PAGE_TITLES = {
+    400: gettext_lazy("We did not understand this"),
+    403: gettext_lazy("This is not allowed"),
+    404: gettext_lazy("There is no such page"),
+    500: gettext_lazy("Something went wrong"),
+}
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
@@ -49,7 +57,8 @@ def _describe(exc: Exception, response: Response) -> tuple[str, str, list[dict[s
 def _field_errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
     """Flatten DRF's nested errors into a list with JSON pointers (RFC 6901)."""
     if isinstance(detail, ErrorDetail):
-        pointer = "".join(f"/{part}" for part in path if part != "non_field_errors")
+        parts = (part.replace("~", "~0").replace("/", "~1") for part in path)
+        pointer = "".join(f"/{part}" for part in parts if part != "non_field_errors")
         yield {"pointer": pointer, "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, Mapping):
         for key, value in detail.items():
@@ -86,7 +95,7 @@ def _phrase(status: int) -> str:
 def _error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     """Answer an error from outside of DRF: a page for a browser, a problem for everybody else."""
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
-        context = {"title": _phrase(status), "detail": detail}
+        context = {"title": PAGE_TITLES[status], "detail": detail, "status": status}
         return render(request, "error.html", context, status=status)
     code = HTTPStatus(status).name.lower()
     body = problem(request, status=status, code=code, detail=detail)

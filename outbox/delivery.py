@@ -29,6 +29,7 @@ from outbox.registry import Finish, Handler, Message, find_handler
 
 logger = logging.getLogger(__name__)
 
+MAX_CLASS_LENGTH = 200
 MAX_MESSAGE_LENGTH = 2_000
 MAX_TRACEBACK_LENGTH = 20_000
 RECORD_RETRY_SECONDS = 0.2
@@ -259,18 +260,29 @@ def _end_attempt(
                 "state": state.value,
                 "delay": delay,
                 "dead_reason": dead_reason.value if dead_reason else "",
-                "error_class": type(error).__name__ if error else "",
-                "error_message": str(error)[:MAX_MESSAGE_LENGTH] if error else "",
-                "traceback": _format(error)[-MAX_TRACEBACK_LENGTH:] if error else "",
+                **_describe(error),
             },
         )
         if cursor.rowcount != 1:
             raise LeaseLost
 
 
-def _format(error: BaseException) -> str:
-    # PostgreSQL's text cannot hold NUL characters.
-    return "".join(traceback.format_exception(error)).replace("\x00", "\ufffd")
+def _describe(error: BaseException | None) -> dict[str, str]:
+    """Return the columns of an attempt that say what went wrong."""
+    if error is None:
+        return {"error_class": "", "error_message": "", "traceback": ""}
+    # Has a message also for an error whose own `__str__` is broken.
+    report = traceback.TracebackException.from_exception(error)
+    return {
+        "error_class": type(error).__name__[:MAX_CLASS_LENGTH],
+        "error_message": _storable(str(report))[:MAX_MESSAGE_LENGTH],
+        "traceback": _storable("".join(report.format()))[-MAX_TRACEBACK_LENGTH:],
+    }
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text can hold neither NUL characters nor halves of surrogate pairs.
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _persist(lease: Lease, write: Callable[[], None]) -> None:

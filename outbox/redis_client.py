@@ -6,6 +6,8 @@ from functools import cache
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @cache
@@ -15,4 +17,6 @@ def client() -> redis.Redis:
         settings.REDIS_URL,
         socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
+        # Once more for a connection that has gone stale; the caller can do without Redis.
+        retry=Retry(NoBackoff(), 1),
     )

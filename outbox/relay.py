@@ -167,7 +167,8 @@ EXPIRE = """
             dead_reason = CASE WHEN attempt_count < max_attempts THEN '' ELSE 'stalled' END,
             finished_at = CASE WHEN attempt_count < max_attempts THEN NULL
                 ELSE statement_timestamp() END,
-            available_at = statement_timestamp()
+            available_at = statement_timestamp(),
+            lease_token = NULL
         FROM expired WHERE outbox.id = expired.id
         RETURNING outbox.id, event_type, payload, aggregate_id, attempt_count, request_id,
                   handler, state

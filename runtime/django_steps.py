@@ -10,25 +10,40 @@ from contextlib import contextmanager
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections, transaction
 
 from runtime.console import Console
 from runtime.exceptions import RuntimeProblem
+from runtime.stopping import StopRequest
+
+# Any number that nothing else takes an advisory lock on.
+MIGRATION_LOCK = 7_583_203_019
 
 
-def prepare(console: Console) -> None:
-    """Load Django, migrate, make the demo accounts, collect static files. The environment must be set.
+def prepare(console: Console, stop: StopRequest) -> None:
+    """Load Django, migrate, make the demo accounts, collect static files; needs the environment.
 
     Raises `RuntimeProblem` if a setting is wrong or the database cannot be used.
     """
     with _clear_errors(), _quiet():
-        with console.step("Migrating the database"):
+        with console.step("Migrating the database"), stop.interruptible():
             django.setup()
-            call_command("migrate", interactive=False, verbosity=0)
-        with console.step("Creating demo accounts"):
+            _migrate()
+        with console.step("Creating demo accounts"), stop.interruptible():
             call_command("create_demo_users", stdout=io.StringIO())
-        with console.step("Collecting static files"):
+        with console.step("Collecting static files"), stop.interruptible():
             call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def _migrate() -> None:
+    """Migrate in one transaction, one system at a time.
+
+    Django creates some tables in one transaction and notes their migration in another. A kill
+    between the two would stop every later start at "relation already exists".
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        call_command("migrate", interactive=False, verbosity=0)
 
 
 @contextmanager

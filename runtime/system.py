@@ -55,8 +55,7 @@ class System:
         Raises `RuntimeProblem` if it does not within a minute.
         """
         self.start_servers()
-        with self._stop.interruptible():
-            django_steps.prepare(self._console)
+        django_steps.prepare(self._console, self._stop)
         from runtime.watchdogs import watchdogs  # noqa: PLC0415 - only after Django's setup
 
         self.supervisor.watchdogs = watchdogs()

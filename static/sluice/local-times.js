@@ -1,15 +1,17 @@
-// Shows times in the viewer's zone; without JavaScript they are in UTC.
+// Shows times in the viewer's zone and way of writing; without JavaScript they are in UTC.
 "use strict";
 
-function showLocalTimes(root) {
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, {
-    dateStyle: "medium",
-    timeStyle: "medium",
-  });
-  for (const element of root.querySelectorAll("time[data-local-time]")) {
-    element.textContent = format.format(new Date(element.dateTime));
+const language = document.documentElement.lang;
+const timeFormat = new Intl.DateTimeFormat(
+  navigator.languages.find((wanted) => wanted.startsWith(language)) ?? language,
+  { dateStyle: "medium", timeStyle: "medium" },
+);
+
+function showLocalTimes() {
+  for (const element of document.querySelectorAll("time[data-local-time]")) {
+    element.textContent = timeFormat.format(new Date(element.dateTime));
   }
 }
 
-showLocalTimes(document);
-document.addEventListener("htmx:afterSettle", () => showLocalTimes(document));
+showLocalTimes();
+document.addEventListener("htmx:afterSwap", showLocalTimes);

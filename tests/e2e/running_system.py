@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class RunningSystem:
             "PORT": str(port),
             "WORKERS_PER_QUEUE": "1",
         }
-        with output.open("ab") as file:
+        with output.open("wb") as file:
             self.process = subprocess.Popen(
                 (sys.executable, "-m", "runtime", "run"),
                 cwd=PROJECT_DIR,
@@ -62,8 +63,8 @@ class RunningSystem:
     def processes(self) -> list[psutil.Process]:
         """Return every process of the system but the supervisor itself.
 
-        Known by their process groups, and by STATE_DIR in environment or command line, which
-        also finds one that has left its group.
+        Known by their process groups, and by the state directory in environment, command line or
+        working directory, which also finds one that has left its group.
         """
         groups = {entry["pid"] for entry in self.recorded()}
         return [
@@ -100,6 +101,7 @@ class RunningSystem:
             return (
                 os.getpgid(process.pid) in groups
                 or str(self.state_dir) in " ".join(process.cmdline())
+                or process.cwd().startswith(str(self.state_dir))
                 or process.environ().get("STATE_DIR") == str(self.state_dir)
             )
         except (psutil.Error, ProcessLookupError):
@@ -129,5 +131,5 @@ def follow(client: DemoClient, status: str) -> None:
     assert client.status["status"] == status
 
 
-def wait_for(condition: Any, *, seconds: float = 30.0) -> bool:
+def wait_for(condition: Callable[[], bool], *, seconds: float = 30.0) -> bool:
     return StopRequest().wait_for(condition, seconds=seconds)

@@ -41,7 +41,8 @@ def start(folder: Path) -> Iterator[Start]:
     started: list[RunningSystem] = []
 
     def start(name: str = "state", *, port: int | None = None) -> RunningSystem:
-        system = RunningSystem(folder / name, port or ports.free_port(), folder / f"{name}.txt")
+        output = folder / f"{name}-{len(started)}.txt"
+        system = RunningSystem(folder / name, port or ports.free_port(), output)
         started.append(system)
         return system
 
@@ -53,7 +54,7 @@ def start(folder: Path) -> Iterator[Start]:
             process.kill()
 
 
-def application_statuses(address: str, application_id: str) -> str:
+def status_of(address: str, application_id: str) -> str:
     """Return the application's status as its student sees it."""
     with httpx.Client(base_url=address, trust_env=False) as client:
         sign_in = {"email": "student@example.com", "password": "sluice-demo"}
@@ -76,7 +77,7 @@ def test_run_starts_works_stops_and_finds_its_data_again(start: Start) -> None:
     assert system.processes() == []
     again = start(port=system.port)
     again.wait_until_ready()
-    assert application_statuses(again.address, application_id) == "completed"
+    assert status_of(again.address, application_id) == "completed"
     assert again.stop(signal.SIGINT) == 0
     assert again.processes() == []
 
@@ -94,7 +95,7 @@ def test_run_recovers_from_a_killed_supervisor(start: Start) -> None:
 
     assert [process for process in left if process.is_running()] == []
     assert "Stopping what a killed Sluice left running" in again.output()
-    assert application_statuses(again.address, application_id) == "completed"
+    assert status_of(again.address, application_id) == "completed"
     assert again.stop() == 0
     assert again.processes() == []
 
