@@ -42,10 +42,10 @@ $(BIN)/uv:
 
 $(VENV)/.run-installed: requirements.txt | $(BIN)/uv
 	@echo "Installing requirements.txt ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev-installed: requirements-dev.txt requirements.txt $(VENV)/.run-installed
 	@echo "Installing requirements-dev.txt ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
