@@ -123,7 +123,8 @@ class ApplicationsView(ListAPIView[Application]):
         headers = {"Location": accepted.answer["statusUrl"], "Retry-After": "2"}
         if accepted.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return Response(accepted.answer, status=status.HTTP_202_ACCEPTED, headers=headers)
+        body = AcceptedSerializer(accepted.answer).data  # also a replayed one in this order
+        return Response(body, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 def _check_headers(request: Request) -> None:

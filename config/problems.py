@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -27,8 +28,18 @@ PAGE_TITLES = {
 }
 
 
+class DatabaseUnavailable(APIException):
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = gettext_lazy("The database can't be reached. Repeat the request in a moment.")
+    default_code = "database_unavailable"
+    wait = 2  # seconds; becomes Retry-After
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Turn what a DRF view raised into a problem document (setting EXCEPTION_HANDLER)."""
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        logger.error("database is away error=%s", exc)
+        exc = DatabaseUnavailable()
     response = drf_exception_handler(exc, context)
     if response is None:
         return None

@@ -56,6 +56,8 @@ ERRORS = {
     },
     "receiveWebhook": {400: "The signature or the event is not valid.", 404: "No such provider."},
 }
+# Errors that every operation can answer with.
+ANY_OPERATION = {503: "The database can't be reached; see Retry-After."}
 
 
 def document_problems(
@@ -66,7 +68,8 @@ def document_problems(
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operations in result["paths"].values():
         for operation in operations.values():
-            for status, description in ERRORS[operation["operationId"]].items():
+            errors = {**ERRORS[operation["operationId"]], **ANY_OPERATION}
+            for status, description in errors.items():
                 response = {"description": description, "content": content}
                 operation["responses"].setdefault(str(status), response)
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import wraps
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,6 +64,7 @@ class CheckoutView(APIView):
 
 
 @csrf_exempt  # checkout_page checks it; with a token there is no cookie to misuse
+@wraps(CheckoutView.as_view())  # the schema is read off the API's view
 def checkout(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """Serve an API client that sends a token, and a browser with the page."""
     if request.method != "GET" and "Authorization" in request.headers:

