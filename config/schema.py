@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """How to sign in with the session of the student pages; drf-spectacular finds it by itself."""
+
+    target_class = "accounts.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The session of the student pages; POST needs the header X-CSRFToken.",
+        }
+
+
 PROBLEM = {
     "type": "object",
     "description": "An error, as RFC 9457 has it.",

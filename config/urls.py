@@ -6,7 +6,11 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health, trace
+from config import (
+    health,
+    schema,  # noqa: F401 - drf-spectacular finds its scheme once it is imported
+    trace,
+)
 
 urlpatterns = [
     path("", include("accounts.urls")),

@@ -27,8 +27,10 @@ class PermanentError(OutboxError):
     """Raised by a handler when retrying can't help: the row becomes a dead letter at once."""
 
 
-class AttemptTimedOut(BaseException):
+class AttemptTimedOut(SystemExit):
     """Raised inside a handler when its attempt has used up its time.
 
-    Not an `Exception`, so that a handler's own `except Exception` does not swallow it.
+    Not an `Exception`, so that a handler's own `except Exception` does not swallow it. And a
+    `SystemExit`, because psycopg cancels the statement that one interrupts: otherwise it would go
+    on in PostgreSQL and hold its locks, that of the outbox row among them.
     """

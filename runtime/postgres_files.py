@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runtime.exceptions import RuntimeProblem
 from runtime.files import write_private
-from runtime.system_user import SystemUser, can_read, runs_as
+from runtime.system_user import SystemUser, can_use, runs_as
 from runtime.wheels import package_dir
 
 SHARED_DIR = Path("/var/lib/sluice")
@@ -39,7 +39,7 @@ def find_data_dir(directory: Path) -> Path:
 def place_data_dir(directory: Path, user: SystemUser | None) -> Path:
     """Return a folder for new data that `user` can reach, and leave a note if it is elsewhere."""
     data_dir = find_data_dir(directory)
-    if can_read(user, data_dir.parent) and data_dir.parent.exists():
+    if can_use(user, data_dir.parent):
         return data_dir
     # A name of its own, not one made from the path: a deleted and new state directory must not
     # find the old data, whose password is gone.
@@ -74,8 +74,8 @@ def _is_usable(bin_dir: Path, user: SystemUser | None) -> bool:
     return (
         runs_as(user, (str(bin_dir / "postgres"), "--version"))
         and runs_as(user, (str(bin_dir / "initdb"), "--version"))  # needs the bundled libpq
-        and can_read(user, bin_dir.parent / "lib")
-        and can_read(user, bin_dir.parent / "share" / "postgres.bki")
+        and can_use(user, bin_dir.parent / "lib")
+        and can_use(user, bin_dir.parent / "share" / "postgres.bki")
     )
 
 

@@ -35,9 +35,12 @@ def server_user(data_dir: Path) -> SystemUser | None:
     raise RuntimeProblem("PostgreSQL cannot run as root, and there is no user postgres or nobody.")
 
 
-def can_read(user: SystemUser | None, path: Path) -> bool:
-    """Ask the system itself, as that user, so that access lists and mounts count too."""
-    test = '[ -r "$1" ] && { [ ! -d "$1" ] || [ -x "$1" ]; }'
+def can_use(user: SystemUser | None, path: Path) -> bool:
+    """Say whether the user can enter a folder, or read a file.
+
+    Asks the system itself, as that user, so that access lists and mounts count too.
+    """
+    test = 'if [ -d "$1" ]; then [ -x "$1" ]; else [ -r "$1" ]; fi'
     return runs_as(user, ("/bin/sh", "-c", test, "sh", str(path)))
 
 

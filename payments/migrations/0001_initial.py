@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('provider_reference', models.CharField(blank=True, default='', max_length=200, verbose_name="provider's reference")),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
                 ('paid_at', models.DateTimeField(blank=True, null=True, verbose_name='paid')),
-                ('application', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='payment_of', to='applications.application')),
+                ('application', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='fee_payment', to='applications.application')),
             ],
             options={
                 'verbose_name': 'payment',

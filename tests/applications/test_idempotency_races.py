@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from applications.validation import Draft
 from tests.applications.conftest import client_of
 from tests.applications.documents import PDF_HEAD
 from tests.applications.submissions import STATEMENT, assert_problem, stored_files, submit, upload
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,10 +37,7 @@ def in_thread(pool: ThreadPoolExecutor, function: Callable[[], Any]) -> Future[A
 def wait_until_somebody_waits_for_a_lock() -> None:
     def waiting() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
             return bool(cursor.fetchone()[0])
 
     wait_until(waiting)
@@ -82,15 +80,12 @@ def test_many_requests_at_the_same_moment_make_one_application(student, storage_
     assert (Application.objects.count(), len(stored_files(storage_dir))) == (1, 1)
 
 
-def test_a_request_waits_for_the_first_and_then_gives_up(student, draft, storage_dir, settings):
+def test_a_request_waits_for_the_first_and_then_gives_up(student, storage_dir, settings):
     settings.IDEMPOTENCY_WAIT_SECONDS = 0.3
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
-            second = in_thread(pool, lambda: submit(client_of(student), upload(), key="k"))
-            wait_until_somebody_waits_for_a_lock()
-            response = second.result()
-            transaction.set_rollback(True)
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+        response = in_thread(pool, lambda: submit(client_of(student), upload(), key="k")).result()
+        transaction.set_rollback(True)
 
     assert_problem(response, 409, "idempotency_key_in_use")
     assert response["Retry-After"] == "2"
@@ -148,29 +143,29 @@ def test_a_waiting_request_with_other_content_is_refused(student, storage_dir):
 
 def test_the_key_is_free_when_the_first_loses_its_connection(student):
     """As when its process is killed: PostgreSQL rolls back what it had written."""
-    inserted, killed = threading.Event(), threading.Event()
-    backend: list[int] = []
+    backends: queue.Queue[int] = queue.Queue()
+    killed = threading.Event()
 
+    @transaction.atomic
     def first() -> None:
-        with pytest.raises(OperationalError), transaction.atomic():
-            idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_backend_pid()")
-                backend.append(cursor.fetchone()[0])
-            inserted.set()
-            assert killed.wait(10)
-            Application.objects.count()
+        idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            backends.put(cursor.fetchone()[0])
+        assert killed.wait(PATIENCE)
+        Application.objects.count()
 
     with ThreadPoolExecutor(2) as pool:
         dying = in_thread(pool, first)
-        assert inserted.wait(10)
+        backend = backends.get(timeout=PATIENCE)
         second = in_thread(pool, lambda: submit(client_of(student), key="k"))
         wait_until_somebody_waits_for_a_lock()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", backend)
+            cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
         killed.set()
-        dying.result()
         response = second.result()
+        with pytest.raises(OperationalError):
+            dying.result()
 
     assert (response.status_code, "Idempotency-Replayed" in response) == (202, False)
     assert IdempotencyKey.objects.count() == 1

@@ -18,7 +18,7 @@ from runtime.postgres_files import (
     remove_data_dir,
 )
 from runtime.state import StateDir
-from runtime.system_user import SystemUser, can_read, runs_as, server_user
+from runtime.system_user import SystemUser, can_use, runs_as, server_user
 from runtime.wheels import package_dir
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another")
@@ -64,9 +64,10 @@ def test_state_directory_lets_the_server_pass_and_nobody_else(state: StateDir) -
 @needs_root
 def test_data_is_in_the_state_directory_if_the_server_can_reach_it(state: StateDir) -> None:
     directory = state.path / "postgres"
-    directory.mkdir()
 
-    assert place_data_dir(directory, user()) == directory / "data"
+    postgres = EmbeddedPostgres(directory, password="secret", port=1)
+
+    assert postgres.data_dir == directory / "data"
     assert list(directory.iterdir()) == []
 
 
@@ -118,7 +119,7 @@ def test_programs_are_copied_if_the_server_cannot_reach_them(
 
     assert bin_dir.is_relative_to(state.path.parent)
     assert runs_as(user(), (str(bin_dir / "initdb"), "--version"))
-    assert can_read(user(), bin_dir.parent / "share" / "postgres.bki")
+    assert can_use(user(), bin_dir.parent / "share" / "postgres.bki")
     assert find_bin_dir(user()) == bin_dir  # copied once
     assert sorted(path.name for path in state.path.parent.iterdir()) == [
         bin_dir.parents[2].name,
