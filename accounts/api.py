@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from accounts import services
-from accounts.serializers import AccountSerializer, RegistrationSerializer
+from accounts.serializers import AccountSerializer, RefreshSerializer, RegistrationSerializer
 
 
 class RegisterView(APIView):
@@ -56,4 +56,4 @@ class TokenView(TokenObtainPairView):
     post=extend_schema(operation_id="refreshToken", summary="Renew a token", tags=["accounts"])
 )
 class RefreshView(TokenRefreshView):
-    pass
+    serializer_class = RefreshSerializer

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
+from rest_framework_simplejwt.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.serializers import TokenRefreshSerializer
 
 from accounts.models import User
 
@@ -24,6 +26,14 @@ class RegistrationSerializer(serializers.Serializer[User]):
         except ValidationError as error:
             raise serializers.ValidationError({"password": error.messages}) from error
         return attrs
+
+
+class RefreshSerializer(TokenRefreshSerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        try:
+            return super().validate(attrs)
+        except User.DoesNotExist as error:  # simplejwt lets it through
+            raise AuthenticationFailed(code="no_active_account") from error
 
 
 class AccountSerializer(serializers.ModelSerializer[User]):

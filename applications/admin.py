@@ -2,60 +2,85 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib import admin
-from django.urls import reverse
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action, display
 
-from applications.models import Application, ApplicationFile
+from applications.models import Application, ApplicationFile, Status
 from applications.money import format_money
 from outbox.read_only import ReadOnly
+
+STATUS_COLOURS = dict.fromkeys(Status, "default") | {
+    Status.VERIFICATION_FAILED: "danger",
+    Status.AWAITING_PAYMENT: "info",
+    Status.PAYMENT_INITIATED: "info",
+    Status.COMPLETED: "success",
+}
 
 
 class FileInline(ReadOnly, TabularInline):
     model = ApplicationFile
-    fields = ["name", "content_type", "size", "state", "report"]
+    fields = ["name", "content_type", "size_text", "state", "report"]
     readonly_fields = fields
     extra = 0
+    hide_title = True
+
+    @admin.display(description=_("size"))
+    def size_text(self, file: ApplicationFile) -> str:
+        return filesizeformat(file.size)
 
     @admin.display(description=_("checks"))
     def report(self, file: ApplicationFile) -> str:
-        return "; ".join(f"{check['code']}: {check['verdict']}" for check in file.checks) or "–"
+        checks = [(check["code"], check["verdict"], check["detail"]) for check in file.checks]
+        return format_html_join(mark_safe("<br>"), "{}: {}. {}", checks) or "–"
 
 
 @admin.register(Application)
 class ApplicationAdmin(ReadOnly, ModelAdmin):
-    list_display = ["id", "student", "status", "progress", "documents", "payment", "created_at"]
+    list_display = [
+        "id",
+        "student",
+        "coloured_status",
+        "percent",
+        "documents",
+        "payment",
+        "created_at",
+    ]
     list_filter = ["status", "documents", "payment", "priority"]
     list_select_related = ["student"]
     search_fields = ["id", "student__email", "student__name"]
+    search_help_text = _("Id, or the student's name or address")
     date_hierarchy = "created_at"
     show_full_result_count = False
     inlines = [FileInline]
-    fields = [
-        "trace_link",
-        "id",
-        "student",
-        "status",
-        "progress",
-        "documents",
-        "payment",
-        "fee",
-        "priority",
-        "created_at",
-        "updated_at",
-        "version",
-        "personal_statement",
+    actions_detail = ["show_trace"]
+    fieldsets = [
+        (None, {"fields": ["id", "student", "status", "percent"]}),
+        (_("Facts"), {"fields": ["documents", "payment", "fee", "checkout_opened", "priority"]}),
+        (_("History"), {"fields": ["created_at", "updated_at", "version"]}),
+        (_("Personal statement"), {"fields": ["personal_statement"]}),
     ]
-    readonly_fields = ["trace_link", "fee"]
+    readonly_fields = ["fee", "percent"]
 
-    @admin.display(description=_("trace"))
-    def trace_link(self, application: Application) -> str:
-        url = reverse("application-trace", args=[application.pk])
-        return format_html(
-            '<a class="text-primary-600" href="{}">{}</a>', url, _("Everything that happened")
-        )
+    @action(description=_("Everything that happened"), url_path="show-trace")
+    def show_trace(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponse:
+        return redirect("application-trace", application_id=object_id)
+
+    @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
+    def coloured_status(self, application: Application) -> tuple[str, str]:
+        return application.status, application.get_status_display()
+
+    @admin.display(description=_("progress"), ordering="progress")
+    def percent(self, application: Application) -> str:
+        return f"{application.progress} %"
 
     @admin.display(description=_("fee"))
     def fee(self, application: Application) -> str:

@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 
 from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, selectors, services
-from applications.exceptions import FieldError, InvalidSubmission
+from applications.exceptions import FieldError, InvalidSubmission, LengthRequired
 from applications.models import Application
 from applications.parsers import SubmissionParser
 from applications.polling import retry_after_seconds
@@ -131,6 +131,8 @@ def _check_headers(request: Request) -> None:
     """Refuse what can be refused before the body is read."""
     if request.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise UnsupportedMediaType(request.content_type)
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired  # Django would take the body for an empty one
     check_content_length(request.META.get("CONTENT_LENGTH"))
 
 

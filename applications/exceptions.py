@@ -34,6 +34,12 @@ class TooLarge(APIException):
     default_code = "too_large"
 
 
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = _("Send the body with its Content-Length, not in chunks.")
+    default_code = "length_required"
+
+
 class InvalidKey(ValidationError):
     default_detail = _("The Idempotency-Key must have 1 to 255 printable ASCII characters.")
     default_code = "invalid_idempotency_key"

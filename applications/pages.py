@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
@@ -17,11 +17,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
+from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.request import Request
 
 from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, services
 from applications.exceptions import InvalidKey, InvalidSubmission, KeyInUse, KeyReused, TooLarge
 from applications.models import Application
+from applications.parsers import SubmissionParser
 from applications.polling import retry_after_seconds
 from applications.presentation import present, present_list
 from applications.validation import TOO_MANY_FILES, Draft, check_content_length
@@ -86,12 +89,22 @@ def apply(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             check_content_length(request.META.get("CONTENT_LENGTH"))
-            request.POST  # noqa: B018 - parses the body
+            _parse(request)
         except (TooLarge, RequestDataTooBig):
             return _unread_form(request, _("All of it together is too large."), status=413)
-        except TooManyFilesSent:
+        except ValidationError:
             return _unread_form(request, TOO_MANY_FILES, status=400)
+        except ParseError:
+            return _unread_form(request, _("Not all of it arrived. Send it again."), status=400)
     return _apply(request)
+
+
+def _parse(request: HttpRequest) -> None:
+    """Parse the body as the API does: Django takes one that breaks off for one with fewer files."""
+    if request.content_type == "multipart/form-data":
+        Request(request, parsers=[SubmissionParser()]).POST  # noqa: B018 - it is kept in `request`
+    else:
+        request.POST  # noqa: B018
 
 
 @csrf_protect

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from applications import idempotency, read_model
 from applications.models import (
+    TERMINAL_STATUSES,
     Application,
     ApplicationEvent,
     ApplicationFile,
@@ -153,6 +154,8 @@ def record_verification(
     """Store the report of a document and go on with the application. Called in a transaction."""
     file = ApplicationFile.objects.get(pk=file_id)
     application = _lock(file.application_id)
+    if application.status in TERMINAL_STATUSES:
+        return  # a report that comes twice takes nothing back
     ApplicationFile.objects.filter(pk=file_id).update(state=state, checks=list(checks))
     rejected = state == DocumentsState.FAILED
     event = EventType.DOCUMENT_REJECTED if rejected else EventType.DOCUMENT_VERIFIED
@@ -192,7 +195,7 @@ def record_payment(
 def record_checkout_opened(*, application_id: uuid.UUID) -> None:
     """Note that the student went to the payment page. Called in a transaction."""
     application = _lock(application_id)
-    if not application.checkout_opened:
+    if not application.checkout_opened and application.status not in TERMINAL_STATUSES:
         application.checkout_opened = True
         _advance(application, EventType.CHECKOUT_OPENED)
 

@@ -35,21 +35,21 @@ class DatabaseUnavailable(APIException):
     wait = 2  # seconds; becomes Retry-After
 
 
-def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what a DRF view raised into a problem document (setting EXCEPTION_HANDLER)."""
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Answer what a DRF view raised, as `_error_response` does (setting EXCEPTION_HANDLER)."""
     if isinstance(exc, (OperationalError, InterfaceError)):
         logger.error("database is away error=%s", exc)
         exc = DatabaseUnavailable()
     response = drf_exception_handler(exc, context)
     if response is None:
         return None
-    request = context["request"]
     code, detail, errors = _describe(exc, response)
-    response.data = problem(
-        request, status=response.status_code, code=code, detail=detail, errors=errors
+    answer = _error_response(
+        context["request"], response.status_code, detail, code=code, errors=errors
     )
-    response.content_type = CONTENT_TYPE
-    return response
+    for name in {"WWW-Authenticate", "Retry-After"} & set(response.headers):
+        answer[name] = response[name]
+    return answer
 
 
 def _describe(exc: Exception, response: Response) -> tuple[str, str, list[dict[str, str]]]:
@@ -103,13 +103,23 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def _error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
-    """Answer an error from outside of DRF: a page for a browser, a problem for everybody else."""
+def _error_response(
+    request: Any,
+    status: int,
+    detail: str,
+    *,
+    code: str | None = None,
+    errors: list[dict[str, str]] | None = None,
+) -> HttpResponse:
+    """Answer an error: a page for a browser, a problem for everybody else."""
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
-        context = {"title": PAGE_TITLES[status], "detail": detail, "status": status}
-        return render(request, "error.html", context, status=status)
-    code = HTTPStatus(status).name.lower()
-    body = problem(request, status=status, code=code, detail=detail)
+        title = PAGE_TITLES.get(status, _phrase(status))
+        context = {"title": title, "detail": detail, "status": status}
+        # DRF's request would authenticate again, and read the database, for the page's `user`.
+        plain = getattr(request, "_request", request)
+        return render(plain, "error.html", context, status=status)
+    code = code or HTTPStatus(status).name.lower()
+    body = problem(request, status=status, code=code, detail=detail, errors=errors)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How to sign in with the session of the student pages; drf-spectacular finds it by itself."""
 
     target_class = "accounts.authentication.SessionAuthentication"
@@ -62,6 +62,7 @@ ERRORS = {
         401: "Not signed in.",
         403: "Not allowed, for example to set a priority.",
         409: "The first request with this key is still running; see Retry-After.",
+        411: "The body was sent in chunks, without its Content-Length.",
         413: "A file, or all of it, is too large.",
         415: "Not multipart/form-data.",
         422: "The key was used for other content before.",

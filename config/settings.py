@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.templatetags.static import static
 
 from config import env
 
@@ -94,8 +95,12 @@ DATABASES = {
 # A transaction that stands idle this long is rolled back by PostgreSQL. The read model of the
 # status relies on it: a writer's mark in the cache (STATUS_MARK_SECONDS) must outlive its commit.
 IDLE_TRANSACTION_SECONDS = 5
+# A statement that waits this long for a lock fails. All our locks are short, so the one who holds
+# it hangs; and a worker that was killed leaves its session waiting with locks of its own.
+LOCK_SECONDS = 5
 DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
     f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
+    f" -c lock_timeout={LOCK_SECONDS}s"
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -117,6 +122,8 @@ OUTBOX_QUEUES: dict[str, dict[str, float]] = {
     "create_payment": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
     "send_email": {"max_attempts": 2, "backoff_seconds": 1, "timeout_seconds": 10},
 }
+# Where staff see all about what a row is about: takes the row's `aggregate_id`.
+OUTBOX_AGGREGATE_VIEW = "application-trace"
 # django-q2's own time limit only backs up the one that delivery sets for each attempt: it kills
 # a worker that hangs where Python's signal handler never runs.
 CLUSTER_TIMEOUT_SECONDS = 20
@@ -261,6 +268,8 @@ EMAIL_FILE_PATH = STATE_DIR / "mail"
 
 # --- Pages ----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -303,5 +312,32 @@ LOGGING = {
 UNFOLD = {
     "SITE_TITLE": "Sluice",
     "SITE_HEADER": "Sluice",
+    "SITE_SUBHEADER": "Admissions",
     "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("sluice/icon.svg"),
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("sluice/icon.svg"),
+        }
+    ],
+    "STYLES": [lambda request: static("sluice/admin.css")],
+    "SIDEBAR": {"navigation": "config.navigation.sidebar"},
+    "COLORS": {
+        # The blue of the student's pages.
+        "primary": {
+            "50": "#eff5fd",
+            "100": "#dce9fa",
+            "200": "#bfd7f6",
+            "300": "#93bcf0",
+            "400": "#7db1ff",
+            "500": "#4a86df",
+            "600": "#1a56b0",
+            "700": "#14458f",
+            "800": "#153c78",
+            "900": "#163565",
+            "950": "#102141",
+        },
+    },
 }

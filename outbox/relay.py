@@ -126,7 +126,10 @@ def move_due(queue: str, *, limit: int) -> int:
 
 def _unqueue(row_ids: list[int]) -> int:
     """Send rows that nobody has claimed in the meantime back to `pending`."""
-    return Outbox.objects.filter(id__in=row_ids, state=State.QUEUED).update(
+    free = Outbox.objects.select_for_update(skip_locked=True).filter(
+        id__in=row_ids, state=State.QUEUED
+    )
+    return Outbox.objects.filter(id__in=free.values("id")).update(
         state=State.PENDING, queued_at=None
     )
 

@@ -26,8 +26,9 @@ def deliver(queue: str, row_id: int) -> None:
     except (DatabaseError, InterfaceError):
         logger.exception("delivery cut off row=%d", row_id)
         return
-    if outcome == Outcome.TIMED_OUT:
+    if outcome == Outcome.TIMED_OUT and not broker.is_draining():
         # The handler was cut off at an unknown line: this process is not to be trusted any more.
+        # A stopping cluster replaces no worker, and waits for one to take what it has popped.
         sys.exit(f"worker ends after a timeout, row={row_id}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from applications import services as applications
@@ -84,23 +85,30 @@ def open_checkout(*, application_id: uuid.UUID) -> str:
     payment = Payment.objects.filter(application_id=application_id).first()
     if payment is None or payment.state not in {PaymentState.AWAITING, PaymentState.FAILED}:
         raise NothingToPay
-    if Payment.objects.filter(pk=payment.pk, checkout_expires_at__lte=Now()).exists():
-        payment = _renew(payment)
+    payment = _with_open_checkout(payment)
     with transaction.atomic():
         applications.record_checkout_opened(application_id=application_id)
     return payment.checkout_url
 
 
-def _renew(payment: Payment) -> Payment:
-    """Replace an expired checkout; two tabs that do it at once get the same new one."""
-    Payment.objects.filter(pk=payment.pk, checkout_number=payment.checkout_number).update(
-        checkout_number=payment.checkout_number + 1
+def _with_open_checkout(payment: Payment) -> Payment:
+    """Replace an expired checkout; tabs that do it at the same time get the same new one.
+
+    One of them raises the number and drops the old checkout, in one step. Whoever finds none, also
+    after a crash in between, asks for that of the present number and never raises it again.
+    """
+    Payment.objects.filter(pk=payment.pk, checkout_expires_at__lte=Now()).update(
+        checkout_number=F("checkout_number") + 1,
+        session_id="",
+        checkout_url="",
+        checkout_expires_at=None,
     )
     payment.refresh_from_db()
-    checkout = request_checkout(payment)
-    with transaction.atomic():
-        record_checkout(payment, checkout)
-    payment.refresh_from_db()
+    if not payment.checkout_url:
+        checkout = request_checkout(payment)
+        with transaction.atomic():
+            record_checkout(payment, checkout)
+        payment.refresh_from_db()
     return payment
 
 

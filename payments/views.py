@@ -66,8 +66,10 @@ class CheckoutView(APIView):
 @csrf_exempt  # checkout_page checks it; with a token there is no cookie to misuse
 @wraps(CheckoutView.as_view())  # the schema is read off the API's view
 def checkout(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
-    """Serve an API client that sends a token, and a browser with the page."""
-    if request.method != "GET" and "Authorization" in request.headers:
+    """Serve an API client that sends a token, or should, and a browser with the page."""
+    wants_page = request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+    needs_token = not (request.user.is_authenticated or wants_page)
+    if request.method != "GET" and ("Authorization" in request.headers or needs_token):
         return CheckoutView.as_view()(request, application_id=application_id)
     return checkout_page(request, application_id)
 

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 15.0
 # How long a new relay run is given to tick before the relay's cluster is restarted.
 RELAY_GRACE_SECONDS = 8.0
+# Looks in a row, about a second apart: after an outage of the database the first finds old rows.
+STUCK_LOOKS = 3
 
 
 class RelayWatchdog:
@@ -56,14 +58,24 @@ class RelayWatchdog:
             self._stale_since = None
 
 
-def watch_queues(supervisor: Supervisor) -> None:
-    """Restart the cluster of a queue where due work waits and nothing is done."""
-    close_old_connections()
-    for queue in watchdog.stuck_queues():
-        if queue in queues() and supervisor.seconds_running(queue) > START_SECONDS:
-            supervisor.restart(queue, reason="work is waiting and it does none")
+class QueueWatchdog:
+    """Restarts the cluster of a queue where due work waits and nothing is done."""
+
+    def __init__(self) -> None:
+        self._looks: dict[str, int] = {}
+
+    def __call__(self, supervisor: Supervisor) -> None:
+        close_old_connections()
+        looks, self._looks = self._looks, {}  # empty again if the database does not answer
+        for queue in watchdog.stuck_queues():
+            if queue not in queues() or supervisor.seconds_running(queue) < START_SECONDS:
+                continue
+            if looks.get(queue, 0) + 1 < STUCK_LOOKS:
+                self._looks[queue] = looks.get(queue, 0) + 1
+            else:
+                supervisor.restart(queue, reason="work is waiting and it does none")
 
 
 def watchdogs() -> list[Watchdog]:
     """Return the watchdogs of a new supervisor."""
-    return [RelayWatchdog(), watch_queues]
+    return [RelayWatchdog(), QueueWatchdog()]

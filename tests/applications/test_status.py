@@ -9,7 +9,7 @@ from applications.status import Facts, derive, documents_state
 
 # What people see for each pair of facts, as the design's table has it; None keeps the progress.
 # In the columns: waiting, verifying, verified, failed, needs_review.
-TABLE = {
+TABLE: dict[str, list[tuple[str, int | None]]] = {
     "none": [
         ("submitted", 25),
         ("verifying", 30),

@@ -119,17 +119,17 @@ def test_files_stay_when_nobody_knows_whether_the_commit_took_place(
 
     @contextmanager
     def commit_and_break() -> Iterator[None]:
-        monkeypatch.setattr(services.transaction, "atomic", atomic)
+        monkeypatch.setattr(transaction, "atomic", atomic)
         with atomic():
             yield
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(services.transaction, "atomic", commit_and_break)
+    monkeypatch.setattr(transaction, "atomic", commit_and_break)
     bearer.raise_request_exception = False
 
     response = submit(bearer, upload(), key="k")
 
-    assert_problem(response, 503, "service_unavailable")
+    assert_problem(response, 503, "database_unavailable")
     (file,) = Application.objects.get().files.all()
     assert (storage_dir / file.storage_name).read_bytes() == PDF_HEAD
 

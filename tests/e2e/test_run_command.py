@@ -54,6 +54,18 @@ def start(folder: Path) -> Iterator[Start]:
             process.kill()
 
 
+@pytest.fixture(scope="module")
+def shared(folder: Path) -> Iterator[RunningSystem]:
+    """A running system for the tests that need no start of their own."""
+    system = RunningSystem(folder / "shared", ports.free_port(), folder / "shared.txt")
+    try:
+        system.wait_until_ready()
+        yield system
+    finally:
+        assert system.stop() == 0
+        assert system.processes() == []
+
+
 def status_of(address: str, application_id: str) -> str:
     """Return the application's status as its student sees it."""
     with httpx.Client(base_url=address, trust_env=False) as client:
@@ -119,40 +131,35 @@ def test_run_twice_side_by_side_but_not_on_one_state_directory(start: Start) -> 
     assert first.processes() == second.processes() == []
 
 
-def test_run_keeps_every_service_running(start: Start) -> None:
-    system = start()
-    system.wait_until_ready()
-    former = {name: system.pid_of(name) for name in SERVICES}
+def test_run_keeps_every_service_running(shared: RunningSystem) -> None:
+    former = {name: shared.pid_of(name) for name in SERVICES}
     for pid in former.values():
         os.kill(pid, signal.SIGKILL)
 
     def all_are_back() -> bool:
-        recorded = {entry["name"]: entry["pid"] for entry in system.recorded()}
+        recorded = {entry["name"]: entry["pid"] for entry in shared.recorded()}
         return recorded.keys() == SERVICES and all(
             recorded[name] != former[name] for name in SERVICES
         )
 
-    assert wait_for(all_are_back), system.output()
-    assert wait_for(lambda: _is_ready(system)), system.output()
-    complete_an_application(system.address)
-    assert system.stop() == 0
-    assert system.processes() == []
+    assert wait_for(all_are_back), shared.output()
+    assert wait_for(lambda: _is_ready(shared)), shared.output()
+    complete_an_application(shared.address)
 
 
-def test_manage_joins_the_running_system(start: Start, folder: Path) -> None:
-    system = start()
-    env = {"PATH": os.environ["PATH"], "STATE_DIR": str(system.state_dir)}
-    system.wait_until_ready()
+def test_manage_joins_the_running_system(shared: RunningSystem) -> None:
+    done = _manage(
+        shared.state_dir, "from accounts.models import User; print(User.objects.count())"
+    )
 
-    code = "from accounts.models import User; print(User.objects.filter(is_staff=True).get())"
-    arguments = ("shell", "--no-imports", "-v", "0", "-c", code)
-    found = _manage(arguments, env)
-    system.stop()
-    nothing = _manage(arguments, env)
+    assert done.stdout.splitlines()[-1] == "2", done.stderr
 
-    assert found.stdout.splitlines()[-1] == "staff@example.com", found.stderr
-    assert nothing.returncode == 1
-    assert f"Nothing runs on {system.state_dir}" in nothing.stderr
+
+def test_manage_says_that_nothing_runs(tmp_path: Path) -> None:
+    done = _manage(tmp_path, "print()")
+
+    assert done.returncode == 1
+    assert f"Nothing runs on {tmp_path}" in done.stderr
 
 
 def _is_ready(system: RunningSystem) -> bool:
@@ -162,11 +169,12 @@ def _is_ready(system: RunningSystem) -> bool:
         return False
 
 
-def _manage(arguments: tuple[str, ...], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _manage(state_dir: Path, code: str) -> subprocess.CompletedProcess[str]:
+    arguments = ("manage", "shell", "--no-imports", "-v", "0", "-c", code)
     return subprocess.run(
-        (sys.executable, "-m", "runtime", "manage", *arguments),
+        (sys.executable, "-m", "runtime", *arguments),
         cwd=PROJECT_DIR,
-        env=env,
+        env={"PATH": os.environ["PATH"], "STATE_DIR": str(state_dir)},
         capture_output=True,
         text=True,
         check=False,

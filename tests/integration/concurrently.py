@@ -1,9 +1,8 @@
-"""A second and a third hand: threads and connections of their own, and waiting without guessing."""
+"""A second and a third hand: threads and connections of their own."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,16 +72,6 @@ def terminate_backend(pid: int) -> None:
     """Cut off the connection that this backend of PostgreSQL serves, and wait for its end."""
     with another_connection() as killer:
         assert ask(killer, "SELECT pg_terminate_backend(%s, 5000)", pid)
-
-
-def wait_until(condition: Callable[[], T], *, what: str) -> T:
-    """Return the first true value of the condition; fail after a generous deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"Waited in vain: {what}")
 
 
 def is_blocked(pid: int) -> bool:

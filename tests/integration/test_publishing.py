@@ -12,8 +12,8 @@ from tests.integration.concurrently import (
     ask,
     in_thread,
     is_blocked,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,7 +86,7 @@ def test_publish_waits_for_an_open_transaction_with_the_same_dedupe_key(
     with transaction.atomic():
         publish(Event("thing_happened", dedupe_key="once"))
         second = in_thread(publish_second)
-        wait_until(lambda: pids and is_blocked(pids[0]), what="the second waits for the first")
+        wait_until(lambda: bool(pids) and is_blocked(pids[0]))
         transaction.set_rollback(not first_commits)
 
     assert second.result(20).deduplicated == deduplicated

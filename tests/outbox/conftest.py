@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from outbox import relay, window
+from outbox import window
 from outbox.redis_client import client as redis_client
 from runtime.ports import free_port
 
@@ -30,7 +30,7 @@ def push_fails(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(window, "client", lambda: closed)
             real_push(queue, ids)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(relay.window, "push", push)
+    monkeypatch.setattr(window, "push", push)
 
 
 def ids_on_list(queue: str, priority: int) -> list[int]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+import redis
+from django.db import connection
 
 from outbox import relay, window
 from outbox.models import Outbox, Priority
@@ -48,6 +50,27 @@ def test_move_due_inside_a_priority_goes_by_due_time_not_by_id():
     assert ids_on_list(QUEUE, Priority.NORMAL) == [older.id, younger.id]
 
 
+def test_move_due_keeps_the_order_whatever_order_the_rows_are_stored_in():
+    """With many rows, PostgreSQL updates them as it finds them in the table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO outbox (event_type, handler, queue, payload, request_id, max_attempts,
+                                available_at)
+            SELECT 'thing_happened', 'work', %s, '{}', '', 2,
+                   now() - make_interval(secs => n * 37 %% 1000)
+            FROM generate_series(1, 1000) AS n
+            """,
+            [QUEUE],
+        )
+        cursor.execute("ANALYZE outbox")
+    in_order = Outbox.objects.order_by("available_at", "id").values_list("id", flat=True)
+
+    move_due(QUEUE, limit=1000)
+
+    assert ids_on_list(QUEUE, Priority.NORMAL) == list(in_order)
+
+
 def test_move_due_stops_at_the_limit():
     rows = [pending_row().id for _ in range(5)]
 
@@ -89,7 +112,7 @@ def test_move_due_with_redis_away_does_not_take_a_row_back_from_its_worker(monke
 
     def popped_and_claimed_but_no_answer(queue: str, ids: object) -> None:
         Outbox.objects.filter(pk=row.pk).update(state="delivered")
-        raise relay.redis.ConnectionError
+        raise redis.ConnectionError
 
     monkeypatch.setattr(window, "push", popped_and_claimed_but_no_answer)
 

@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+import redis
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from outbox import broker, relay, relay_run, window
@@ -144,7 +145,7 @@ def test_overdue_run_tries_again_to_enqueue_when_redis_was_away(monkeypatch):
 
 
 def raise_connection_error() -> None:
-    raise relay.redis.ConnectionError
+    raise redis.ConnectionError
 
 
 def test_run_that_was_swept_ends():

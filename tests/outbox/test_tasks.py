@@ -16,7 +16,9 @@ from outbox.queues import queues
 from outbox.registry import handler
 from tests.outbox.rows import QUEUE, outcomes, pending_row, queued_row, seconds_until_due, state_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+# An attempt that was cut off closes its connections, and with them the transaction of a test.
+cut_off = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def hang() -> None:
     threading.Event().wait(30)
 
 
+@cut_off
 def test_deliver_task_of_an_attempt_that_takes_too_long_ends_its_worker(handlers, short_attempts):
     @handler("thing_happened", queue="send_email")
     def work(message):
@@ -59,6 +62,7 @@ def test_deliver_task_of_an_attempt_that_takes_too_long_ends_its_worker(handlers
     assert seconds_until_due(row) > 0
 
 
+@cut_off
 def test_deliver_cuts_off_a_handler_that_catches_every_exception(handlers, short_attempts):
     @handler("thing_happened", queue="send_email")
     def work(message):
@@ -73,6 +77,7 @@ def test_deliver_cuts_off_a_handler_that_catches_every_exception(handlers, short
     assert state_of(row) == "pending"
 
 
+@cut_off
 def test_deliver_rolls_back_a_start_that_takes_too_long(handlers, short_attempts):
     def start(message):
         pending_row(handler="started")
@@ -88,6 +93,7 @@ def test_deliver_rolls_back_a_start_that_takes_too_long(handlers, short_attempts
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "timed_out")])
 
 
+@cut_off
 def test_deliver_makes_a_dead_letter_when_the_last_attempt_takes_too_long(handlers, short_attempts):
     died = []
 
@@ -103,6 +109,7 @@ def test_deliver_makes_a_dead_letter_when_the_last_attempt_takes_too_long(handle
     assert (row.state, row.dead_reason, len(died)) == ("dead", "exhausted", 1)
 
 
+@cut_off
 @pytest.mark.parametrize("hangs", [False, True])
 def test_deliver_gives_the_outer_time_limit_its_timer_back(
     handlers, short_attempts, outer_alarm, hangs: bool
@@ -161,11 +168,30 @@ def test_deliver_task_of_a_stopping_cluster_starts_nothing(handlers, monkeypatch
     assert (state_of(second), outcomes(second)) == ("queued", [])
 
 
+@cut_off
+def test_deliver_task_that_takes_too_long_in_a_stopping_cluster_does_not_end_its_worker(
+    handlers, short_attempts, monkeypatch
+):
+    reader, writer = os.pipe()
+    monkeypatch.setattr(broker, "_drain_reader", reader)
+
+    @handler("thing_happened", queue="send_email")
+    def work(message):
+        os.close(writer)
+        hang()
+
+    row = queued_row()
+    tasks.deliver(QUEUE, row.id)
+    os.close(reader)
+
+    assert (state_of(row), outcomes(row)) == ("pending", [(1, "timed_out")])
+
+
 def test_deliver_task_survives_a_database_that_is_away(monkeypatch):
-    def cut_off(queue, row_id):
+    def refuse(queue, row_id):
         raise OperationalError("the database system is shutting down")
 
-    monkeypatch.setattr(delivery, "claim", cut_off)
+    monkeypatch.setattr(delivery, "claim", refuse)
     row = queued_row()
 
     tasks.deliver(QUEUE, row.id)
@@ -173,6 +199,7 @@ def test_deliver_task_survives_a_database_that_is_away(monkeypatch):
     assert state_of(row) == "queued"
 
 
+@cut_off
 def test_deliver_task_of_an_id_that_no_row_can_have_is_dropped():
     tasks.deliver(QUEUE, 10**30)
 

@@ -39,6 +39,7 @@ def notify() -> None:
 
 
 def is_ready(wake_up: WakeUp) -> bool:
+    assert wake_up._listener is not None
     return bool(select.select([wake_up._listener], [], [], 0)[0])
 
 

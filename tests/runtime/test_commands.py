@@ -49,16 +49,18 @@ def start(temporary: Path) -> Iterator[Start]:
         process.terminate()
         with process:  # closes the pipes; whatever still waits for input ends
             pass
+    for left in processes_in(temporary):  # only after a failure
+        left.kill()
 
 
-def processes_in(folder: Path) -> list[str]:
-    """Return the command lines of the servers and programs of the system in this folder."""
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the servers and programs of the system in this folder."""
     found = []
     for process in psutil.process_iter():
         try:
             line = " ".join(process.cmdline())
             if str(folder) in line or process.cwd().startswith(str(folder)):
-                found.append(line)
+                found.append(process)
         except psutil.Error:
             continue
     return found

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 
 from outbox import broker, watchdog
 from runtime.state import StateDir
 from runtime.supervisor import Supervisor
-from runtime.watchdogs import RELAY_GRACE_SECONDS, START_SECONDS, RelayWatchdog, watch_queues
+from runtime.watchdogs import (
+    RELAY_GRACE_SECONDS,
+    START_SECONDS,
+    STUCK_LOOKS,
+    QueueWatchdog,
+    RelayWatchdog,
+)
 
 SLEEP = "import time; time.sleep(300)"
 
@@ -74,18 +81,48 @@ def test_relay_that_has_just_started_is_left_alone(recording, runs, stale):
     assert (runs, recording.restarted) == ([], [])
 
 
-def test_stuck_queue_gets_a_new_cluster(recording, monkeypatch):
-    monkeypatch.setattr(watchdog, "stuck_queues", lambda: ["send_email"])
+def look(recording: RecordingSupervisor, monkeypatch, answers: list[list[str]]) -> None:
+    monkeypatch.setattr(watchdog, "stuck_queues", iter(answers).__next__)
+    watch = QueueWatchdog()
+    for _ in answers:
+        watch(recording)
 
-    watch_queues(recording)
+
+def test_queue_that_stays_stuck_gets_a_new_cluster(recording, monkeypatch):
+    look(recording, monkeypatch, [["send_email"]] * STUCK_LOOKS)
 
     assert recording.restarted == ["send_email"]
 
 
-def test_stuck_queue_whose_cluster_has_just_started_is_left_alone(recording, monkeypatch):
+def test_queue_that_moves_again_is_left_alone(recording, monkeypatch):
+    stuck = [["send_email"]] * (STUCK_LOOKS - 1)
+
+    look(recording, monkeypatch, [*stuck, [], *stuck])
+
+    assert recording.restarted == []
+
+
+def test_queue_is_left_alone_when_the_database_was_away_in_between(recording, monkeypatch):
+    watch = QueueWatchdog()
     monkeypatch.setattr(watchdog, "stuck_queues", lambda: ["send_email"])
+    for _ in range(STUCK_LOOKS - 1):
+        watch(recording)
+
+    def away() -> list[str]:
+        raise OperationalError
+
+    monkeypatch.setattr(watchdog, "stuck_queues", away)
+    with pytest.raises(OperationalError):
+        watch(recording)
+    monkeypatch.setattr(watchdog, "stuck_queues", lambda: ["send_email"])
+    watch(recording)
+
+    assert recording.restarted == []
+
+
+def test_stuck_queue_whose_cluster_has_just_started_is_left_alone(recording, monkeypatch):
     recording.age = START_SECONDS - 1
 
-    watch_queues(recording)
+    look(recording, monkeypatch, [["send_email"]] * STUCK_LOOKS)
 
     assert recording.restarted == []

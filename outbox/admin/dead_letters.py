@@ -1,8 +1,9 @@
-"""The outbox for staff: rows to look at, dead letters to retry or discard."""
+"""Dead letters as a page of their own: the history of their errors, retry and discard."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
@@ -13,75 +14,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from outbox import dead_letters
+from outbox.admin.rows import RowAdmin
 from outbox.exceptions import NotDead
-from outbox.models import Attempt, DeadLetter, Outbox, StaffAction
-from outbox.read_only import ReadOnly
-
-STATE_COLOURS = {
-    "pending": "info",
-    "queued": "info",
-    "processing": "warning",
-    "delivered": "success",
-    "dead": "danger",
-}
-
-
-class AttemptInline(ReadOnly, TabularInline):
-    model = Attempt
-    fields = ["number", "outcome", "started_at", "ended_at", "worker", "error"]
-    readonly_fields = fields
-    extra = 0
-
-    @admin.display(description=_("error"))
-    def error(self, attempt: Attempt) -> str:
-        if not attempt.error_class:
-            return "–"
-        return format_html(
-            "<details><summary>{}: {}</summary><pre class='whitespace-pre-wrap text-xs'>{}</pre></details>",
-            attempt.error_class,
-            attempt.error_message,
-            attempt.traceback,
-        )
-
-
-class StaffActionInline(ReadOnly, TabularInline):
-    model = StaffAction
-    fields = ["at", "action", "user", "reason"]
-    readonly_fields = fields
-    extra = 0
-
-
-@admin.register(Outbox)
-class OutboxAdmin(ReadOnly, ModelAdmin):
-    list_display = [
-        "id",
-        "event_type",
-        "handler",
-        "queue",
-        "priority",
-        "coloured_state",
-        "attempt_count",
-        "created_at",
-        "available_at",
-        "finished_at",
-    ]
-    list_filter = ["queue", "state", "priority", "handler", "dead_reason"]
-    search_fields = ["=id", "=aggregate_id", "=request_id"]
-    ordering = ["-id"]
-    show_full_result_count = False
-    inlines = [AttemptInline, StaffActionInline]
-
-    @display(description=_("state"), ordering="state", label=STATE_COLOURS)
-    def coloured_state(self, row: Outbox) -> tuple[str, str]:
-        return row.state, row.get_state_display()
+from outbox.models import DeadLetter, StaffAction
 
 
 class ReasonForm(forms.Form):
@@ -93,7 +34,7 @@ class ReasonForm(forms.Form):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnly, ModelAdmin):
+class DeadLetterAdmin(RowAdmin):
     list_display = [
         "id",
         "event_type",
@@ -101,14 +42,13 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
         "queue",
         "dead_reason",
         "last_error",
-        "attempt_count",
+        "attempts_used",
         "finished_at",
     ]
     list_filter = ["queue", "dead_reason", "handler"]
     search_fields = ["=id", "=aggregate_id", "attempts__error_message"]
+    search_help_text = _("Number of a row, id of an application, or words of an error")
     ordering = ["-finished_at", "-id"]
-    show_full_result_count = False
-    inlines = [AttemptInline, StaffActionInline]
     actions = ["retry", "discard"]
     actions_detail = ["retry_one", "discard_one"]
 
@@ -159,10 +99,11 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
         if request.method == "POST" and form.is_valid():
             self._carry_out(request, verb, ids, form.cleaned_data["reason"])
             return redirect("admin:outbox_deadletter_changelist")
+        rows = self.get_queryset(request).filter(pk__in=ids)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Retry dead letters") if verb == "retry" else _("Discard dead letters"),
-            "rows": self.get_queryset(request).filter(pk__in=ids),
+            "rows": [(row, self.last_error(row)) for row in rows],
             "verb": verb,
             "form": form,
             "opts": self.model._meta,
@@ -178,19 +119,22 @@ class DeadLetterAdmin(ReadOnly, ModelAdmin):
                 done += 1
             except NotDead as error:
                 messages.warning(request, str(error))
-        if verb == "retry":
-            text = ngettext(
-                "%d dead letter goes back to its queue.",
-                "%d dead letters go back to their queues.",
-                done,
-            )
-        else:
-            text = ngettext(
-                "%d dead letter was discarded.", "%d dead letters were discarded.", done
-            )
-        messages.success(request, text % done)
+        if done:
+            messages.success(request, _done_text(verb, done))
 
 
-def _ask(verb: str, ids: Any) -> HttpResponseRedirect:
+def _done_text(verb: str, done: int) -> str:
+    if verb == "retry":
+        text = ngettext(
+            "%d dead letter goes back to its queue.",
+            "%d dead letters go back to their queues.",
+            done,
+        )
+    else:
+        text = ngettext("%d dead letter was discarded.", "%d dead letters were discarded.", done)
+    return text % done
+
+
+def _ask(verb: str, ids: Iterable[int]) -> HttpResponseRedirect:
     query = ",".join(str(row_id) for row_id in ids)
     return redirect(f"{reverse('admin:outbox_deadletter_decide', args=[verb])}?ids={query}")

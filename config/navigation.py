@@ -1,0 +1,62 @@
+"""The sidebar of the admin (setting UNFOLD)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from outbox.models import DeadLetter
+
+# A count that is shown on every page may not take long, however many there are.
+COUNT_LIMIT = 99
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of links that this member of staff may follow."""
+    dead_letters = _link(request, _("Dead letters"), "outbox_deadletter", "error")
+    if dead_letters["allowed"] and (badge := _dead_letter_badge()):
+        dead_letters["badge"] = badge
+    groups = [
+        (
+            _("Admissions"),
+            [
+                _link(request, _("Applications"), "applications_application", "school"),
+                _link(request, _("Payments"), "payments_payment", "payments"),
+                _link(request, _("Provider events"), "payments_providerevent", "webhook"),
+                _link(request, _("Mails"), "notifications_mail", "mail"),
+            ],
+        ),
+        (
+            _("Background work"),
+            [dead_letters, _link(request, _("Outbox rows"), "outbox_outbox", "outbox")],
+        ),
+        (
+            _("People"),
+            [
+                _link(request, _("Users"), "accounts_user", "person"),
+                _link(request, _("Groups"), "auth_group", "group"),
+            ],
+        ),
+    ]
+    allowed = [(title, [item for item in items if item["allowed"]]) for title, items in groups]
+    return [{"title": title, "items": items} for title, items in allowed if items]
+
+
+def _link(request: HttpRequest, title: str | Promise, model: str, icon: str) -> dict[str, Any]:
+    """Return a link to the list of `model`, which is <app>_<model>; icons are Material Symbols."""
+    app, _separator, name = model.partition("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse(f"admin:{model}_changelist"),
+        "allowed": request.user.has_perm(f"{app}.view_{name}"),
+    }
+
+
+def _dead_letter_badge() -> int | str:
+    count = DeadLetter.objects.dead().order_by()[: COUNT_LIMIT + 1].count()
+    return count if count <= COUNT_LIMIT else f"{COUNT_LIMIT}+"

@@ -1,0 +1,8 @@
+"""The outbox for staff: rows to look at, dead letters to retry or discard."""
+
+from __future__ import annotations
+
+from outbox.admin.dead_letters import DeadLetterAdmin
+from outbox.admin.rows import OutboxAdmin
+
+__all__ = ["DeadLetterAdmin", "OutboxAdmin"]

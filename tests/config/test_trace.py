@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.models import User
+from applications.models import Application, ApplicationEvent
+from config.trace import trace_of
+from notifications.models import Mail
+from outbox.models import Action, Attempt, StaffAction
+from payments.models import ProviderEvent
+from tests.applications.conftest import client_of
+from tests.applications.documents import encrypted_pdf
+from tests.applications.submissions import submit, upload
+from tests.factories import (
+    ApplicationFactory,
+    OutboxFactory,
+    PaymentFactory,
+    StaffFactory,
+    UserFactory,
+)
+from tests.working import work_off
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def minute(number: int) -> datetime:
+    return START + timedelta(minutes=number)
+
+
+def url(application: Application) -> str:
+    return f"/admin/applications/application/{application.pk}/trace/"
+
+
+@pytest.fixture
+def application(staff: User) -> Application:
+    """An application with one thing of every kind, written in another order than it happened."""
+    application = ApplicationFactory.create(created_at=minute(0))
+    Mail.objects.create(
+        application=application,
+        occasion="pay_now",
+        recipient="ada@example.com",
+        subject="please pay",
+        message_id="<1@x>",
+        sent_at=minute(6),
+    )
+    payment = PaymentFactory.create(application=application)
+    ProviderEvent.objects.create(
+        provider="sandbox",
+        event_id="evt_1",
+        type="paid",
+        payload={},
+        payment=payment,
+        outcome="mismatch",
+        received_at=minute(5),
+    )
+    row = OutboxFactory.create(
+        aggregate_id=application.pk, created_at=minute(1), request_id="request-7"
+    )
+    StaffAction.objects.create(
+        outbox=row, action=Action.RETRY, user=staff, reason="provider is back", at=minute(4)
+    )
+    for number in (2, 1):
+        Attempt.objects.create(
+            outbox=row,
+            number=number,
+            worker="host:1",
+            outcome="failed",
+            started_at=minute(1 + number),
+            ended_at=minute(1 + number) + timedelta(seconds=1.5),
+            error_class="ProviderError",
+            error_message="away",
+            traceback="Traceback <b>…</b>",
+        )
+    ApplicationEvent.objects.create(application=application, event="submitted", at=minute(0))
+    other = ApplicationFactory.create()
+    ApplicationEvent.objects.create(application=other, event="completed", at=minute(3))
+    OutboxFactory.create(aggregate_id=other.pk)
+    return application
+
+
+def test_trace_has_everything_in_order(application):
+    entries = trace_of(application)
+
+    row_id = application_row_id(application)
+    assert [(entry.at, entry.source, entry.failed) for entry in entries] == [
+        (minute(0), "student", False),
+        (minute(1), "outbox", False),
+        (minute(2), "worker", True),
+        (minute(3), "worker", True),
+        (minute(4), "staff", False),
+        (minute(5), "payment provider", True),
+        (minute(6), "mail", False),
+    ]
+    assert f"#{row_id}" in entries[1].title
+    assert "request-7" in entries[1].detail
+    assert entries[2].seconds == 1.5
+    assert "ProviderError: away" in entries[2].detail
+    assert "provider is back" in entries[4].detail
+
+
+def application_row_id(application: Application) -> int:
+    return int(Attempt.objects.filter(outbox__aggregate_id=application.pk)[0].outbox_id)
+
+
+def test_trace_page_shows_it_to_staff(client: Client, staff, application):
+    client.force_login(staff)
+
+    page = client.get(url(application)).content.decode()
+
+    positions = [
+        page.index(text)
+        for text in ("We received your application", "request-7", "provider is back", "please pay")
+    ]
+    assert positions == sorted(positions)
+    assert "Traceback &lt;b&gt;" in page
+    assert "Traceback <b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"),
+    [
+        ([], 403),
+        (["view_application"], 403),
+        (["view_outbox"], 403),
+        (["view_application", "view_outbox"], 200),
+    ],
+)
+def test_trace_page_needs_the_permissions(client: Client, application, permissions, status):
+    user = StaffFactory.create(is_superuser=False)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+
+    assert client.get(url(application)).status_code == status
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_trace_page_is_not_for_students(client: Client, application, signed_in):
+    if signed_in:
+        client.force_login(UserFactory.create())
+
+    response = client.get(url(application))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+def test_trace_page_of_an_unknown_application_is_not_there(client: Client, staff):
+    client.force_login(staff)
+
+    path = f"/admin/applications/application/{uuid.uuid4()}/trace/"
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_trace_makes_the_same_queries_for_any_size(rows, django_assert_num_queries):
+    application = ApplicationFactory.create()
+    for _ in range(rows):
+        row = OutboxFactory.create(aggregate_id=application.pk)
+        Attempt.objects.create(outbox=row, number=1, worker="host:1")
+
+    with django_assert_num_queries(6):
+        assert len(trace_of(application)) == 2 * rows
+
+
+@pytest.mark.django_db(transaction=True)
+def test_trace_of_a_real_run_tells_the_story(student, settings):
+    settings.SANDBOX_URL = "http://127.0.0.1:1"
+    settings.SANDBOX_WEBHOOK_SECRET = "whsec_c2VjcmV0"
+    submit(client_of(student), upload(encrypted_pdf(user="secret", owner="owner")))
+    work_off()
+
+    entries: list[Any] = trace_of(Application.objects.get())
+
+    assert entries[0].title == "We received your application"
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
+    assert {entry.source for entry in entries} == {"student", "outbox", "worker", "mail"}
+    (failure,) = [entry for entry in entries if entry.failed]
+    assert "create_payment" in failure.title
+    assert "ProviderError" in failure.body
