@@ -167,6 +167,7 @@ def test_a_writer_that_dies_after_its_commit_leaves_nobody_with_the_old_state(
 def test_the_new_state_is_cached_once_the_mark_of_a_dead_writer_is_gone(
     application, monkeypatch, settings
 ):
+    assert shown(application) == "submitted"  # and cached for longer than the mark
     settings.STATUS_MARK_SECONDS = 1
     commit_and_die(application, PaymentState.AWAITING, monkeypatch)
     wait_until(lambda: not redis_client().exists(mark_key(application)))

@@ -154,6 +154,7 @@ def test_every_way_to_break_off_the_body_is_refused(bearer, storage_dir):
             text_part("personalStatement", STATEMENT),
             file_part("a.pdf", PDF_HEAD + b"a" * 50),
             file_part("b.pdf", PDF_HEAD + b"b" * 50),
+            text_part("priority", ""),
         ]
     )
     complete = len(body.rstrip(b"\r\n"))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import redis
-from django.db import connection
 
 from outbox import relay, window
 from outbox.models import Outbox, Priority
@@ -48,27 +47,6 @@ def test_move_due_inside_a_priority_goes_by_due_time_not_by_id():
     move_due(QUEUE, limit=10)
 
     assert ids_on_list(QUEUE, Priority.NORMAL) == [older.id, younger.id]
-
-
-def test_move_due_keeps_the_order_whatever_order_the_rows_are_stored_in():
-    """With many rows, PostgreSQL updates them as it finds them in the table."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO outbox (event_type, handler, queue, payload, request_id, max_attempts,
-                                available_at)
-            SELECT 'thing_happened', 'work', %s, '{}', '', 2,
-                   now() - make_interval(secs => n * 37 %% 1000)
-            FROM generate_series(1, 1000) AS n
-            """,
-            [QUEUE],
-        )
-        cursor.execute("ANALYZE outbox")
-    in_order = Outbox.objects.order_by("available_at", "id").values_list("id", flat=True)
-
-    move_due(QUEUE, limit=1000)
-
-    assert ids_on_list(QUEUE, Priority.NORMAL) == list(in_order)
 
 
 def test_move_due_stops_at_the_limit():
