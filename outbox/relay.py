@@ -129,9 +129,10 @@ def _unqueue(row_ids: list[int]) -> int:
     free = Outbox.objects.select_for_update(skip_locked=True).filter(
         id__in=row_ids, state=State.QUEUED
     )
-    return Outbox.objects.filter(id__in=free.values("id")).update(
-        state=State.PENDING, queued_at=None
-    )
+    with transaction.atomic():
+        return Outbox.objects.filter(id__in=free.values("id")).update(
+            state=State.PENDING, queued_at=None
+        )
 
 
 def recover_lost(queue: str) -> int:
