@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import sys
 import time
 import uuid
 from typing import Any
@@ -34,6 +35,8 @@ DELIVER = "outbox.tasks.deliver"
 RUN_RELAY = "outbox.tasks.run_relay"
 RELAY_SCHEDULE = "outbox relay"
 POP_SECONDS = 1
+# A stopping cluster's pusher asks again after this, until it is told to end.
+DRAINED_SECONDS = 0.1
 # django-q2 would pause for ten seconds after an error of its broker.
 RECONNECT_SECONDS = 0.5
 
@@ -49,7 +52,14 @@ class OutboxBroker(redis_broker.Redis):  # type: ignore[misc] # django-q2 is not
         return str(self.list_key).removeprefix("django_q:").removesuffix(":q")
 
     def dequeue(self) -> list[tuple[None, bytes | str]] | None:
-        """Wait up to a second for the most urgent message; survive a Redis that is away."""
+        """Wait up to a second for the most urgent message; survive a Redis that is away.
+
+        A cluster that stops, or whose main process was killed, takes nothing more: what it popped
+        now would only be missed.
+        """
+        if is_draining():
+            time.sleep(DRAINED_SECONDS)
+            return None
         keys = [*window.list_keys(self.queue), self.list_key]
         try:
             popped = self.connection.blpop(keys, POP_SECONDS)
@@ -122,6 +132,8 @@ _drain_reader: int | None = None
 class DrainingCluster(Cluster):  # type: ignore[misc] # django-q2 is not typed
     """A cluster whose workers can see that it has been told to stop."""
 
+    _drain_writer = -1
+
     def start(self) -> int:
         global _drain_reader
         _drain_reader, self._drain_writer = os.pipe()
@@ -129,6 +141,8 @@ class DrainingCluster(Cluster):  # type: ignore[misc] # django-q2 is not typed
         return int(super().start())
 
     def stop(self) -> bool:
+        if self.sentinel is None:
+            sys.exit()  # told to stop before anything was started
         self._close_drain_writer()
         return bool(super().stop())
 

@@ -102,6 +102,10 @@ class Outbox(models.Model):
             models.CheckConstraint(
                 condition=models.Q(state__in=State.values), name="outbox_state_known"
             ),
+            # A list for any other priority would be read by nobody.
+            models.CheckConstraint(
+                condition=models.Q(priority__in=Priority.values), name="outbox_priority_known"
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state="processing")
                 | models.Q(lease_token__isnull=False, lease_expires_at__isnull=False),

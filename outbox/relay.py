@@ -29,6 +29,7 @@ DRAIN_SAMPLE_SECONDS = 10
 # exceed the time that a popped id waits inside django-q2 for its worker.
 LOST_SECONDS = 5
 EXPIRE_BATCH = 100
+JUST_DUE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -210,15 +211,19 @@ def expire_leases() -> int:
 
 
 def next_due_seconds(*, at_most: float) -> float:
-    """Return the seconds until the next waiting row becomes due, or `at_most` if that is sooner."""
+    """Return the seconds until the next waiting row becomes due, or `at_most` if that is sooner.
+
+    A row that has become due since the tick counts too, or it would wait for the longest pause.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT extract(epoch FROM min(available_at) - statement_timestamp()) FROM outbox
             WHERE state = 'pending' AND available_at
-                BETWEEN statement_timestamp() AND statement_timestamp() + make_interval(secs => %s)
+                BETWEEN statement_timestamp() - make_interval(secs => %s)
+                AND statement_timestamp() + make_interval(secs => %s)
             """,
-            [at_most],
+            [JUST_DUE_SECONDS, at_most],
         )
         (seconds,) = cursor.fetchone() or (None,)
     return at_most if seconds is None else max(float(seconds), 0.0)

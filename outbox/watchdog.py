@@ -29,15 +29,16 @@ def relay_is_stale() -> bool:
 
 
 def stuck_queues() -> list[str]:
-    """Return the queues where due work waits although no worker has done anything lately.
+    """Return the queues where queued work waits although no worker has done anything lately.
 
-    A worker that is busy with a row (its lease runs) means that the queue moves.
+    A worker that is busy with a row (its lease runs) means that the queue moves. Rows that are due
+    but not queued say that the relay or Redis is away, which is not the fault of the queue.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT DISTINCT queue FROM outbox AS waiting
-            WHERE state IN ('pending', 'queued')
+            WHERE state = 'queued'
             AND available_at < statement_timestamp() - make_interval(secs => %(stuck)s)
             AND NOT EXISTS (SELECT FROM outbox AS busy
                 WHERE busy.state = 'processing' AND busy.queue = waiting.queue

@@ -50,16 +50,21 @@ def test_relay_is_stale_when_no_run_has_ticked_lately(ticks: list[float], stale:
     assert relay_is_stale() is stale
 
 
-@pytest.mark.parametrize("make", [pending_row, queued_row])
-def test_stuck_queues_names_a_queue_whose_due_work_nobody_starts(make):
-    move_time(make(), "available_at", LONG_AGO)
+def test_stuck_queues_names_a_queue_whose_queued_work_nobody_starts():
+    move_time(queued_row(), "available_at", LONG_AGO)
 
     assert stuck_queues() == [QUEUE]
 
 
+def test_stuck_queues_leaves_rows_that_the_relay_has_not_queued():
+    move_time(pending_row(), "available_at", LONG_AGO)
+
+    assert stuck_queues() == []
+
+
 def test_stuck_queues_names_each_queue_once_in_order():
     for queue in ("verify_document", QUEUE, "create_payment", QUEUE):
-        move_time(pending_row(queue=queue), "available_at", LONG_AGO)
+        move_time(queued_row(queue=queue), "available_at", LONG_AGO)
 
     assert stuck_queues() == ["create_payment", QUEUE, "verify_document"]
 
@@ -72,41 +77,41 @@ def test_stuck_queues_without_work_is_empty():
 
 @pytest.mark.parametrize("due_in", [60, -STUCK_SECONDS + 3])
 def test_stuck_queues_leaves_rows_that_are_not_due_for_long(due_in: float):
-    move_time(pending_row(), "available_at", due_in)
+    move_time(queued_row(), "available_at", due_in)
 
     assert stuck_queues() == []
 
 
 def test_stuck_queues_leaves_a_queue_whose_worker_is_busy():
-    move_time(pending_row(), "available_at", LONG_AGO)
+    move_time(queued_row(), "available_at", LONG_AGO)
     leased_row()
 
     assert stuck_queues() == []
 
 
 def test_stuck_queues_names_a_queue_whose_busy_worker_has_lost_its_lease():
-    move_time(pending_row(), "available_at", LONG_AGO)
+    move_time(queued_row(), "available_at", LONG_AGO)
     move_time(leased_row()[0], "lease_expires_at", -1)
 
     assert stuck_queues() == [QUEUE]
 
 
 def test_stuck_queues_leaves_a_queue_where_attempts_end():
-    move_time(pending_row(), "available_at", LONG_AGO)
+    move_time(queued_row(), "available_at", LONG_AGO)
     ended(QUEUE, -1)
 
     assert stuck_queues() == []
 
 
 def test_stuck_queues_names_a_queue_where_attempts_have_stopped_ending():
-    move_time(pending_row(), "available_at", LONG_AGO)
+    move_time(queued_row(), "available_at", LONG_AGO)
     ended(QUEUE, LONG_AGO)
 
     assert stuck_queues() == [QUEUE]
 
 
 def test_stuck_queues_does_not_take_another_queue_for_a_sign_of_life():
-    move_time(pending_row(), "available_at", LONG_AGO)
+    move_time(queued_row(), "available_at", LONG_AGO)
     ended("create_payment", -1)
     leased_row(queue="verify_document")
 
