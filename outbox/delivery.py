@@ -2,7 +2,7 @@
 
 Invariants, each kept where it is named:
 - a row has one worker at a time, and every claim uses up an attempt (`claim`);
-- only the holder of the lease changes the row (`FENCED`);
+- only the holder of the lease changes the row (`END_ATTEMPT`);
 - a handler's database effects and `delivered` commit together (`_record_delivered`).
 """
 
