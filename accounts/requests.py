@@ -20,3 +20,13 @@ def signed_in_user(request: HttpRequest | Request) -> User:
 def request_id(request: HttpRequest | Request) -> str:
     """Return the id that the middleware gave the request."""
     return str(getattr(request, "request_id", ""))
+
+
+def wants_page(request: HttpRequest | Request) -> bool:
+    """Tell whether the client would rather have a page than JSON; without a wish it gets JSON."""
+    return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Tell whether htmx asks, which says nothing in `Accept` and swaps in a part of a page."""
+    return request.headers.get("HX-Request") == "true"

@@ -20,7 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 
-from accounts.requests import request_id, signed_in_user
+from accounts.requests import is_htmx, request_id, signed_in_user
 from applications import idempotency, read_model, services
 from applications.exceptions import InvalidKey, InvalidSubmission, KeyInUse, KeyReused, TooLarge
 from applications.models import Application
@@ -57,24 +57,24 @@ def application_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def status(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """The status page; for htmx only its changing part, and only if it has changed."""
-    is_htmx = request.headers.get("HX-Request") == "true"
+    by_htmx = is_htmx(request)
     if not request.user.is_authenticated:
         to_sign_in = redirect_to_login(request.path)
         # htmx would swap the page that a plain redirect leads to into the status.
-        return HttpResponseClientRedirect(to_sign_in.url) if is_htmx else to_sign_in
+        return HttpResponseClientRedirect(to_sign_in.url) if by_htmx else to_sign_in
     view = read_model.get_visible(application_id, signed_in_user(request))
     if view is None:
         raise Http404
     pause = retry_after_seconds(view.document)
-    if is_htmx and request.GET.get("since") == str(view.version):
+    if by_htmx and request.GET.get("since") == str(view.version):
         response = HttpResponse(status=204)
     else:
         context = {"application": present(view.document), "pause_seconds": pause}
-        template = "applications/_status.html" if is_htmx else "applications/status.html"
+        template = "applications/_status.html" if by_htmx else "applications/status.html"
         response = render(request, template, context)
     if pause is not None:
         response["Retry-After"] = str(pause)
-    elif is_htmx:
+    elif by_htmx:
         response.status_code = STOP_POLLING
     response["Cache-Control"] = "private, no-store"
     patch_vary_headers(response, ["Accept", "Cookie", "Accept-Language", "HX-Request"])

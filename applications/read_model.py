@@ -135,8 +135,10 @@ def load(application_id: uuid.UUID) -> StatusView | None:
 def fill(application_id: uuid.UUID, view: StatusView, terms: FillTerms) -> bool:
     """Offer the cache a state that was read on these terms; return whether it was taken."""
     body = json.dumps(asdict(view))
-    limits: list[int] = [settings.STATUS_FILL_SECONDS, settings.STATUS_CACHE_SECONDS]
-    arguments = [body, str(view.version), str(terms.read_at), terms.epoch, *map(str, limits)]
+    arguments: list[str | int] = [
+        *(body, view.version, terms.read_at, terms.epoch),
+        *(settings.STATUS_FILL_SECONDS, settings.STATUS_CACHE_SECONDS),
+    ]
     return bool(_run(FILL, *_keys(application_id), EPOCH, arguments=arguments))
 
 

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.requests import is_htmx, wants_page
 from applications import api, pages
 
 View = Callable[..., HttpResponseBase]
@@ -22,9 +23,7 @@ def by_accept(*, api_view: View, page: View) -> View:
     @csrf_exempt  # the API checks it itself where a session is used; pages here only read
     @wraps(api_view)  # the schema is read off the API's view
     def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        preferred = request.get_preferred_type(["application/json", "text/html"])
-        wants_page = preferred == "text/html" or request.headers.get("HX-Request") == "true"
-        if request.method == "GET" and wants_page:
+        if request.method == "GET" and (wants_page(request) or is_htmx(request)):
             return page(request, *args, **kwargs)
         return api_view(request, *args, **kwargs)
 

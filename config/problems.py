@@ -16,6 +16,8 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from accounts.requests import wants_page
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -112,7 +114,7 @@ def _error_response(
     errors: list[dict[str, str]] | None = None,
 ) -> HttpResponse:
     """Answer an error: a page for a browser, a problem for everybody else."""
-    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+    if wants_page(request):
         title = PAGE_TITLES.get(status, _phrase(status))
         context = {"title": title, "detail": detail, "status": status}
         # DRF's request would authenticate again, and read the database, for the page's `user`.

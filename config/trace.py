@@ -81,16 +81,10 @@ def _attempts(application: Application) -> Iterator[Entry]:
             _("worker"),
             title,
             " · ".join(filter(None, [attempt.worker, error])),
-            seconds=_seconds(attempt),
+            seconds=attempt.seconds,
             failed=attempt.outcome not in {Outcome.SUCCEEDED, Outcome.RUNNING},
             body=attempt.traceback,
         )
-
-
-def _seconds(attempt: Attempt) -> float | None:
-    if attempt.ended_at is None:
-        return None
-    return (attempt.ended_at - attempt.started_at).total_seconds()
 
 
 def _staff_actions(application: Application) -> Iterator[Entry]:

@@ -11,8 +11,7 @@ from django.db.models.functions import Now
 
 from outbox.exceptions import NotDead
 from outbox.models import Action, Outbox, StaffAction, State
-from outbox.queues import queues
-from outbox.services import CHANNEL
+from outbox.queues import CHANNEL, queues
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from django.db import InterfaceError, OperationalError, connection, connections,
 
 from outbox.exceptions import AttemptTimedOut, LeaseLost, PermanentError
 from outbox.models import DeadReason, Outbox, Outcome, State
-from outbox.queues import LEASE_GRACE_SECONDS, Queue, get_queue
+from outbox.queues import CHANNEL, LEASE_GRACE_SECONDS, Queue, get_queue
 from outbox.registry import Finish, Handler, Message, find_handler
 
 logger = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ END_ATTEMPT = """
         WHERE id = %(row_id)s AND state = 'processing' AND lease_token = %(token)s
         RETURNING id, attempt_count
     ), notified AS (
-        SELECT pg_notify('outbox', '') FROM ended WHERE %(state)s = 'pending'
+        SELECT pg_notify(%(channel)s, '') FROM ended WHERE %(state)s = 'pending'
     )
     UPDATE outbox_attempt SET ended_at = clock_timestamp(), outcome = %(outcome)s,
         error_class = %(error_class)s, error_message = %(error_message)s,
@@ -254,6 +254,7 @@ def _end_attempt(
         cursor.execute(
             END_ATTEMPT,
             {
+                "channel": CHANNEL,
                 "row_id": lease.message.id,
                 "token": lease.token,
                 "outcome": outcome.value,

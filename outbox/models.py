@@ -197,6 +197,11 @@ class Attempt(models.Model):
     def __str__(self) -> str:
         return f"attempt {self.number} of row {self.outbox_id}"
 
+    @property
+    def seconds(self) -> float | None:
+        """How long the attempt took; None while it runs."""
+        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
 
 class Action(models.TextChoices):
     RETRY = "retry", _("retried")

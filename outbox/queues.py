@@ -10,6 +10,8 @@ from django.conf import settings
 from outbox.retry import RetryPolicy
 
 RELAY_CLUSTER = "relay"
+# The relay listens on this channel, so that it wakes when a transaction with due rows commits.
+CHANNEL = "outbox"
 # What a worker may need, past the attempt's own time limit, to record the outcome.
 LEASE_GRACE_SECONDS = 5.0
 

@@ -13,13 +13,10 @@ from django.db import connection
 
 from outbox.exceptions import NoHandler, NotInTransaction
 from outbox.models import Priority
-from outbox.queues import get_queue
+from outbox.queues import CHANNEL, get_queue
 from outbox.registry import handlers_of
 
 logger = logging.getLogger(__name__)
-
-# The relay listens on this channel, so that it wakes when a transaction with rows commits.
-CHANNEL = "outbox"
 
 
 @dataclass(frozen=True)

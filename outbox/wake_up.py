@@ -10,7 +10,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from outbox import broker
-from outbox.services import CHANNEL
+from outbox.queues import CHANNEL
 
 logger = logging.getLogger(__name__)
 

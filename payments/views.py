@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.requests import signed_in_user
+from accounts.requests import signed_in_user, wants_page
 from applications.models import PaymentState
 from applications.money import format_money
 from applications.selectors import visible_applications
@@ -67,8 +67,7 @@ class CheckoutView(APIView):
 @wraps(CheckoutView.as_view())  # the schema is read off the API's view
 def checkout(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
     """Serve an API client that sends a token, or should, and a browser with the page."""
-    wants_page = request.get_preferred_type(["application/json", "text/html"]) == "text/html"
-    needs_token = not (request.user.is_authenticated or wants_page)
+    needs_token = not (request.user.is_authenticated or wants_page(request))
     if request.method != "GET" and ("Authorization" in request.headers or needs_token):
         return CheckoutView.as_view()(request, application_id=application_id)
     return checkout_page(request, application_id)

@@ -34,9 +34,7 @@ class AttemptInline(ReadOnly, TabularInline):
 
     @admin.display(description=_("took"))
     def took(self, attempt: Attempt) -> str:
-        if attempt.ended_at is None:
-            return "–"
-        return f"{(attempt.ended_at - attempt.started_at).total_seconds():.3f} s"
+        return "–" if attempt.seconds is None else f"{attempt.seconds:.3f} s"
 
     @admin.display(description=_("error"))
     def error(self, attempt: Attempt) -> str:
