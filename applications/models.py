@@ -29,6 +29,11 @@ class PaymentState(models.TextChoices):
     REFUNDED = "refunded", _("refunded")
 
 
+# Facts that say that the next step is ours.
+DOCUMENTS_IN_WORK = models.Q(documents__in=[DocumentsState.WAITING, DocumentsState.VERIFYING])
+PAYMENT_IN_WORK = models.Q(payment__in=[PaymentState.NONE, PaymentState.PROCESSING])
+
+
 class Status(models.TextChoices):
     SUBMITTED = "submitted", _("submitted")
     VERIFYING = "verifying", _("verifying documents")
@@ -86,6 +91,12 @@ class Application(models.Model):
             # Read by "my applications", newest first.
             models.Index(fields=["student", "-created_at", "-id"], name="application_of_student"),
             models.Index(fields=["-created_at", "-id"], name="application_newest"),
+            # Read by gauges.lost_applications.
+            models.Index(
+                fields=["id"],
+                condition=DOCUMENTS_IN_WORK | PAYMENT_IN_WORK,
+                name="application_in_work",
+            ),
         ]
 
     def __str__(self) -> str:

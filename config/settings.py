@@ -97,10 +97,17 @@ IDLE_TRANSACTION_SECONDS = 5
 # A statement that waits this long for a lock fails. All our locks are short, so the one who holds
 # it hangs; and a worker that was killed leaves its session waiting with locks of its own.
 LOCK_SECONDS = 5
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
-    f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
-    f" -c lock_timeout={LOCK_SECONDS}s"
-)
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    "options": (
+        f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
+        f" -c lock_timeout={LOCK_SECONDS}s"
+    ),
+    # A statement that a connection runs again and again is planned once: planning is most of the
+    # time of the outbox's statements.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis ----------------------------------------------------------------------------------
@@ -116,11 +123,16 @@ CACHES = {
 
 # --- Outbox, queues, clusters ---------------------------------------------------------------
 WORKERS_PER_QUEUE = env.number("WORKERS_PER_QUEUE", 2, minimum=1)
+# A queue may have `rate_per_second` too: for a provider that allows only so many calls.
 OUTBOX_QUEUES: dict[str, dict[str, float]] = {
     "verify_document": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
     "create_payment": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
     "send_email": {"max_attempts": 2, "backoff_seconds": 1, "timeout_seconds": 10},
 }
+# Delivered rows and their attempts are deleted after this.
+OUTBOX_RETENTION_DAYS = env.number("OUTBOX_RETENTION_DAYS", 30, minimum=1)
+# New work is refused while a queue's backlog is worth more than this at its measured drain.
+OUTBOX_MAX_BACKLOG_SECONDS = env.number("OUTBOX_MAX_BACKLOG_SECONDS", 24 * 3600, minimum=1)
 # Where staff see all about what a row is about: takes the row's `aggregate_id`.
 OUTBOX_AGGREGATE_VIEW = "application-trace"
 # django-q2's own time limit only backs up the one that delivery sets for each attempt: it kills
@@ -155,6 +167,7 @@ Q_CLUSTER = {
 # Functions that the relay's cluster runs from time to time.
 PERIODIC_TASKS = {
     "sweep files and keys": {"func": "applications.maintenance.sweep", "minutes": 60},
+    "prune delivered rows": {"func": "outbox.retention.prune", "minutes": 10},
 }
 
 # --- Accounts -------------------------------------------------------------------------------
@@ -226,6 +239,11 @@ IDEMPOTENCY_KEY_HOURS = 24
 IDEMPOTENCY_WAIT_SECONDS = 2
 APPLICATION_FEE_AMOUNT = 5000  # minor units
 APPLICATION_FEE_CURRENCY = "USD"
+
+# New applications are refused while the disk of their documents has less room than this.
+MIN_FREE_DISK_BYTES = env.number("MIN_FREE_DISK_BYTES", 1024**3, minimum=0)
+# How long a client should wait then: somebody has to make room.
+FULL_DISK_RETRY_SECONDS = 300
 
 STATUS_CACHE_SECONDS = 60
 # A writer marks the entry before its commit; see applications.read_model for the race it closes.

@@ -10,5 +10,5 @@ class OutboxConfig(AppConfig):
     def ready(self) -> None:
         from outbox import broker  # noqa: PLC0415 - django-q2 can be imported only once apps are ready
 
-        autodiscover_modules("handlers")
+        autodiscover_modules("handlers", "gauges")
         broker.unregister_admin()

@@ -1,15 +1,13 @@
 """Everything that knows django-q2: its broker, its clusters, its schedule, its admin.
 
-django-q2 pops a message without a receipt and never retries it. So Redis carries only row ids,
-and what a cluster gets is made from the id at the pop: nothing is ever unpickled that came out of
-a delivery queue.
+django-q2 pops a message without a receipt and never retries it. So Redis carries only row ids, which
+the workers pop themselves; what a cluster gets is a turn on its queue. It prefetches no work, and
+nothing is ever unpickled that came out of a delivery queue.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import select
 import sys
 import time
 import uuid
@@ -27,11 +25,13 @@ from django_q.signing import SignedPackage  # noqa: TID251
 from django_q.tasks import async_task  # noqa: TID251
 
 from outbox import window
+from outbox.draining import DrainSignal, is_draining
 from outbox.queues import RELAY_CLUSTER
+from outbox.workers import PING_SECONDS
 
 logger = logging.getLogger(__name__)
 
-DELIVER = "outbox.tasks.deliver"
+TAKE_TURN = "outbox.tasks.take_turn"
 RUN_RELAY = "outbox.tasks.run_relay"
 RELAY_SCHEDULE = "outbox relay"
 POP_SECONDS = 1
@@ -42,43 +42,48 @@ RECONNECT_SECONDS = 0.5
 
 
 class OutboxBroker(redis_broker.Redis):  # type: ignore[misc] # django-q2 is not typed
-    """A queue's lists of ids, popped most urgent first; and a list of ready-made tasks.
-
-    Only the relay's own cluster is sent tasks; the others get ids.
+    """Gives a queue's cluster turns to take, as many as its workers can use; ids stay in Redis
+    until a worker pops them. Only the relay's cluster is sent ready-made tasks.
     """
+
+    _gave_at = float("-inf")
 
     @property
     def queue(self) -> str:
         return str(self.list_key).removeprefix("django_q:").removesuffix(":q")
 
     def dequeue(self) -> list[tuple[None, bytes | str]] | None:
-        """Wait up to a second for the most urgent message; survive a Redis that is away.
+        """Wait up to a second for something to do; survive a Redis that is away.
 
-        A cluster that stops, or whose main process was killed, takes nothing more: what it popped
+        A cluster that stops, or whose main process was killed, takes nothing more: what it took
         now would only be missed.
         """
         if is_draining():
             time.sleep(DRAINED_SECONDS)
             return None
-        keys = [*window.list_keys(self.queue), self.list_key]
         try:
-            popped = self.connection.blpop(keys, POP_SECONDS)
+            if self.queue == RELAY_CLUSTER:
+                popped = self.connection.blpop([self.list_key], POP_SECONDS)
+                return [(None, popped[1])] if popped else None
+            waiting = window.wait(self.connection, self.queue, POP_SECONDS)
         except redis.RedisError as error:
             logger.warning("dequeue failed queue=%s error=%s", self.queue, error)
             time.sleep(RECONNECT_SECONDS)
+            waiting = 0
+        return self._turns(waiting)
+
+    def _turns(self, waiting: int) -> list[tuple[None, bytes | str]] | None:
+        """Return a turn for each worker that has something to do; or for each of them, so that
+        they give a sign of life, when nothing was to be done for a while."""
+        now = time.monotonic()
+        if not waiting and now - self._gave_at < PING_SECONDS:
             return None
-        if popped is None:
-            return None
-        key, body = popped
-        if key.decode() == self.list_key:
-            return [(None, body)]
-        if not body.isdigit():
-            logger.error("dropped queue=%s not an id", self.queue)
-            return None
-        return [(None, delivery_task(self.queue, int(body)))]
+        self._gave_at = now
+        turns = min(waiting, conf.Conf.WORKERS) or conf.Conf.WORKERS
+        return [(None, turn_task(self.queue)) for _ in range(turns)]
 
     def queue_size(self) -> int:
-        return window.length(self.queue) + int(self.connection.llen(self.list_key))
+        return window.lengths(self.queue).total + int(self.connection.llen(self.list_key))
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> redis.Redis:
@@ -88,13 +93,13 @@ class OutboxBroker(redis_broker.Redis):  # type: ignore[misc] # django-q2 is not
         )
 
 
-def delivery_task(queue: str, row_id: int) -> str:
-    """Return the signed package that makes a django-q2 worker deliver the row."""
+def turn_task(queue: str) -> str:
+    """Return the signed package that makes a django-q2 worker take a turn on the queue."""
     task: dict[str, Any] = {
         "id": uuid.uuid4().hex,
-        "name": f"{queue} {row_id}",
-        "func": DELIVER,
-        "args": (queue, row_id),
+        "name": queue,
+        "func": TAKE_TURN,
+        "args": (queue,),
         "kwargs": {},
         "started": timezone.now(),
     }
@@ -124,32 +129,20 @@ def write_schedules() -> None:
             )
 
 
-# The read end of a pipe whose only writer is the cluster's main process: readable means that the
-# cluster is stopping, or that its main process is gone. None outside a cluster.
-_drain_reader: int | None = None
-
-
 class DrainingCluster(Cluster):  # type: ignore[misc] # django-q2 is not typed
     """A cluster whose workers can see that it has been told to stop."""
 
-    _drain_writer = -1
+    _drain: DrainSignal
 
     def start(self) -> int:
-        global _drain_reader
-        _drain_reader, self._drain_writer = os.pipe()
-        os.register_at_fork(after_in_child=self._close_drain_writer)
+        self._drain = DrainSignal()
         return int(super().start())
 
     def stop(self) -> bool:
         if self.sentinel is None:
             sys.exit()  # told to stop before anything was started
-        self._close_drain_writer()
+        self._drain.send()
         return bool(super().stop())
-
-    def _close_drain_writer(self) -> None:
-        writer, self._drain_writer = self._drain_writer, -1
-        if writer >= 0:
-            os.close(writer)
 
 
 def run_cluster(name: str) -> None:
@@ -166,16 +159,6 @@ def run_cluster(name: str) -> None:
     cluster = DrainingCluster()
     cluster.start()
     cluster.sentinel.join()
-
-
-def drain_reader() -> int | None:
-    """Return the descriptor that becomes readable when this worker's cluster stops."""
-    return _drain_reader
-
-
-def is_draining() -> bool:
-    """Tell whether this worker's cluster has been told to stop."""
-    return _drain_reader is not None and bool(select.select([_drain_reader], [], [], 0)[0])
 
 
 def unregister_admin() -> None:

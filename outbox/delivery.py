@@ -1,146 +1,167 @@
 """Delivery: one attempt at handing a row to its handler, and the record of how it ended.
 
 Invariants, each kept where it is named:
-- a row has one worker at a time, and every claim uses up an attempt (`claim`);
-- only the holder of the lease changes the row (`END_ATTEMPT`);
-- a handler's database effects and `delivered` commit together (`_record_delivered`).
+- a row has one worker at a time, and every claim uses up an attempt (`LEASED`);
+- nothing is claimed on a queue that is paused or whose breaker is open (`LEASED`);
+- only the holder of the lease changes the row (`ENDED`);
+- a handler's database effects and `delivered` commit together (`_record`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import socket
 import time
-import traceback
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 
-from outbox.exceptions import AttemptTimedOut, LeaseLost, PermanentError
-from outbox.models import DeadReason, Outbox, Outcome, State
-from outbox.queues import CHANNEL, LEASE_GRACE_SECONDS, Queue, get_queue
+from outbox import flow
+from outbox.endings import DELIVERED, Ending, ending_of
+from outbox.exceptions import AttemptGivenBack, AttemptTimedOut, LeaseLost, Unavailable
+from outbox.models import Outbox, Outcome, State
+from outbox.queues import CHANNEL, LEASE_GRACE_SECONDS, Queue
 from outbox.registry import Finish, Handler, Message, find_handler
+from outbox.time_limit import time_limit
+from outbox.workers import worker_name
 
 logger = logging.getLogger(__name__)
 
-MAX_CLASS_LENGTH = 200
-MAX_MESSAGE_LENGTH = 2_000
-MAX_TRACEBACK_LENGTH = 20_000
 RECORD_RETRY_SECONDS = 0.2
+
+NextId = Callable[[], int | None]
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on a row, until it expires; `token` is what proves it."""
+    """The right to work on a row, until it expires; `token` is what proves it.
+
+    `is_probe`: the queue's breaker is open and this attempt decides whether it closes.
+    `is_suspect`: the breaker has counted failures, which a success forgets.
+    """
 
     message: Message
     handler_name: str
     max_attempts: int
     token: uuid.UUID
     queue: Queue
-
-
-def deliver(queue_name: str, row_id: int) -> Outcome | None:
-    """Make one attempt at the row; return how it ended, or None if the row was not to be had.
-
-    A stale or double id, or a row that another worker holds, is no error: its claim fails.
-    """
-    lease = claim(get_queue(queue_name), row_id)
-    if lease is None:
-        logger.info("skipped row=%d", row_id)
-        return None
-    handler = find_handler(lease.handler_name)
-    if handler is None:
-        _record_failure(lease, None, NotImplementedError(lease.handler_name))
-        return Outcome.FAILED
-    return _attempt(lease, handler)
-
-
-def worker_name() -> str:
-    """Return the name that this worker leaves on rows and attempts: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    is_probe: bool = False
+    is_suspect: bool = False
 
 
 # One conditional UPDATE, so that of several workers with the same id one wins. The attempt is
 # counted here: a handler that kills its process can't be tried for ever.
-CLAIM = """
-    WITH leased AS (
-        UPDATE outbox SET state = 'processing', attempt_count = attempt_count + 1, worker = %s,
-            lease_token = gen_random_uuid(),
-            lease_expires_at = statement_timestamp() + make_interval(secs => %s)
-        WHERE id = %s AND state = 'queued' AND queue = %s
+LEASED = """
+    control AS (
+        SELECT paused_at IS NOT NULL AS paused, opened_at IS NOT NULL AS open, probe_row_id,
+               failures > 0 AS suspect
+        FROM outbox_queue WHERE name = %(queue)s
+    ), leased AS (
+        UPDATE outbox SET state = 'processing', attempt_count = attempt_count + 1,
+            worker = %(worker)s, lease_token = gen_random_uuid(),
+            lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+        WHERE id = %(next_id)s AND state = 'queued' AND queue = %(queue)s
+            AND NOT EXISTS (SELECT FROM control
+                WHERE paused OR (open AND probe_row_id IS DISTINCT FROM outbox.id))
         RETURNING id, event_type, payload, aggregate_id, attempt_count, request_id,
-                  handler, max_attempts, lease_token, worker
-    ), attempt AS (
-        INSERT INTO outbox_attempt (outbox_id, number, worker)
-        SELECT id, attempt_count, worker FROM leased
-    )
-    SELECT id, event_type, payload, aggregate_id, attempt_count, request_id,
-           handler, max_attempts, lease_token FROM leased
+                  handler, max_attempts, lease_token, queue, worker
+    ), opened AS (
+        INSERT INTO outbox_attempt (outbox_id, queue, number, worker, started_at)
+        SELECT id, queue, attempt_count, worker, clock_timestamp() FROM leased
+    )"""
+# The fence: a worker that has lost its lease matches no row and changes nothing. Row and attempt
+# end in one statement.
+ENDED = """
+    ended AS (
+        UPDATE outbox SET state = %(state)s::text, dead_reason = %(dead_reason)s,
+            max_attempts = max_attempts + %(back)s::int,
+            available_at = CASE WHEN %(state)s::text = 'pending'
+                THEN clock_timestamp() + make_interval(secs => %(delay)s) ELSE available_at END,
+            finished_at = CASE WHEN %(state)s::text <> 'pending' THEN clock_timestamp() END
+        WHERE id = %(row_id)s AND state = 'processing' AND lease_token = %(token)s
+        RETURNING id, attempt_count
+    ), notified AS (
+        SELECT pg_notify(%(channel)s, '') FROM ended WHERE %(state)s::text = 'pending'
+    ), closed AS (
+        UPDATE outbox_attempt SET ended_at = clock_timestamp(), outcome = %(outcome)s,
+            error_class = %(error_class)s, error_message = %(error_message)s,
+            traceback = %(traceback)s
+        FROM ended LEFT JOIN notified ON true
+        WHERE outbox_id = ended.id AND number = ended.attempt_count
+        RETURNING 1
+    )"""
+COLUMNS = """
+    leased.id, event_type, payload, aggregate_id, attempt_count, request_id,
+    handler, max_attempts, lease_token,
+    coalesce((SELECT open FROM control), false), coalesce((SELECT suspect FROM control), false)"""
+CLAIM = f"WITH {LEASED} SELECT true, {COLUMNS} FROM leased"  # noqa: S608 - of constants
+END = f"WITH {ENDED} SELECT true FROM closed"  # noqa: S608
+END_AND_CLAIM = (
+    f"WITH {ENDED}, {LEASED} SELECT true, {COLUMNS} FROM closed LEFT JOIN leased ON true"  # noqa: S608
+)
+# A row that may not be claimed now waits in PostgreSQL; nothing is used up.
+REFUSE = """
+    UPDATE outbox SET state = 'pending', queued_at = NULL
+    WHERE id = %(next_id)s AND state = 'queued' AND queue = %(queue)s
+        AND EXISTS (SELECT FROM outbox_queue WHERE name = %(queue)s
+            AND (paused_at IS NOT NULL OR opened_at IS NOT NULL)
+            AND probe_row_id IS DISTINCT FROM outbox.id)
 """
 
 
 def claim(queue: Queue, row_id: int) -> Lease | None:
-    """Lease the row to this worker and open its next attempt; None if it is not queued."""
+    """Lease the row to this worker and open its next attempt; None if it is not to be had.
+
+    A stale or double id, or a row that another worker holds, is no error.
+    """
+    parameters = _claim_parameters(queue, row_id)
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [worker_name(), queue.lease_seconds, row_id, queue.name])
+        cursor.execute(CLAIM, parameters)
         row = cursor.fetchone()
-    if row is None:
-        return None
-    *columns, handler_name, max_attempts, token = row
-    return Lease(Message.from_columns(columns), handler_name, max_attempts, token, queue)
+        if row is None:
+            cursor.execute(REFUSE, parameters)
+            logger.info("skipped row=%d", row_id)
+            return None
+    return _lease(queue, row)
 
 
-def _attempt(lease: Lease, handler: Handler) -> Outcome:
+def deliver(lease: Lease, next_id: NextId = lambda: None) -> tuple[Outcome, Lease | None]:
+    """Make the attempt that the lease is for; return how it ended, and the lease on the next row.
+
+    `next_id` is asked when the work is done; what it returns is claimed in the transaction that
+    ends this attempt. It is not asked after an attempt that was cut off.
+    """
+    handler = find_handler(lease.handler_name)
     try:
-        with time_limit(lease.queue.timeout_seconds):
-            if handler.start is not None:
-                _start(lease, handler.start)
-            finish = handler.work(lease.message)
-        _record_delivered(lease, finish)
+        try:
+            finish = _work(lease, handler)
+            return Outcome.SUCCEEDED, _record(lease, DELIVERED, finish, next_id)
+        except LeaseLost:
+            raise
+        except (AttemptTimedOut, AttemptGivenBack) as error:
+            # The connection may have been cut off in the middle of a statement.
+            connections.close_all()
+            ending = _ending(lease, handler, error)
+            return ending.outcome, _record(lease, ending, _on_death(handler, lease, ending))
+        except Exception as error:
+            ending = _ending(lease, handler, error)
+            return ending.outcome, _record(
+                lease, ending, _on_death(handler, lease, ending), next_id
+            )
     except LeaseLost:
         logger.warning("lease lost row=%d attempt=%d", lease.message.id, lease.message.attempt)
-        return Outcome.LEASE_EXPIRED
-    except AttemptTimedOut as error:
-        # The connection may have been cut off in the middle of a statement.
-        connections.close_all()
-        _record_failure(lease, handler, error)
-        return Outcome.TIMED_OUT
-    except Exception as error:
-        _record_failure(lease, handler, error)
-        return Outcome.FAILED
-    logger.info("delivered row=%d attempt=%d", lease.message.id, lease.message.attempt)
-    return Outcome.SUCCEEDED
+        return Outcome.LEASE_EXPIRED, None
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `AttemptTimedOut` in the body once `seconds` have passed.
-
-    Works in the main thread only. django-q2 uses the same timer for its own, longer limit: what
-    is left of that is set again afterwards.
-    """
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise AttemptTimedOut(f"The attempt took longer than {seconds:g} s.")
-
-    started = time.monotonic()
-    outer_handler = signal.signal(signal.SIGALRM, stop)
-    outer_left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, outer_handler)
-        if outer_left:
-            left = outer_left - (time.monotonic() - started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
+def _work(lease: Lease, handler: Handler | None) -> Finish | None:
+    if handler is None:
+        raise NotImplementedError(lease.handler_name)
+    with time_limit(lease.queue.timeout_seconds):
+        if handler.start is not None:
+            _start(lease, handler.start)
+        return handler.work(lease.message)
 
 
 def _start(lease: Lease, start: Callable[[Message], object]) -> None:
@@ -153,55 +174,22 @@ def _start(lease: Lease, start: Callable[[Message], object]) -> None:
         start(lease.message)
 
 
-def _record_delivered(lease: Lease, finish: Finish | None) -> None:
-    """Commit the handler's own effects and `delivered` together."""
-
-    def write() -> None:
-        # The fence comes first: it locks the row, so that nothing can happen to the lease
-        # between the effects and the commit.
-        _end_attempt(lease, Outcome.SUCCEEDED, State.DELIVERED)
-        if finish is not None:
-            finish()
-
-    _persist(lease, write)
-
-
-def _record_failure(lease: Lease, handler: Handler | None, error: BaseException) -> None:
-    """Send the row back to wait for its next attempt, or make it a dead letter."""
-    dead_reason = _dead_reason(lease, handler, error)
-
-    def write() -> None:
-        outcome = Outcome.TIMED_OUT if isinstance(error, AttemptTimedOut) else Outcome.FAILED
-        if dead_reason is None:
-            delay = lease.queue.retry.backoff(lease.message.attempt)
-            _end_attempt(lease, outcome, State.PENDING, error=error, delay=delay)
-        else:
-            _end_attempt(lease, outcome, State.DEAD, error=error, dead_reason=dead_reason)
-            announce_death(handler, lease.message)
-
-    try:
-        _persist(lease, write)
-    except LeaseLost:
-        logger.warning("lease lost row=%d attempt=%d", lease.message.id, lease.message.attempt)
-        return
-    logger.warning(
-        "%s row=%d handler=%s attempt=%d error=%s",
-        f"dead {dead_reason}" if dead_reason else "failed",
-        lease.message.id,
-        lease.handler_name,
-        lease.message.attempt,
-        type(error).__name__,
+def _ending(lease: Lease, handler: Handler | None, error: BaseException) -> Ending:
+    attempt = lease.message.attempt
+    return ending_of(
+        error,
+        retry=lease.queue.retry,
+        attempt=attempt,
+        is_last=attempt >= lease.max_attempts,
+        is_probe=lease.is_probe,
+        is_known=handler is not None,
     )
 
 
-def _dead_reason(lease: Lease, handler: Handler | None, error: BaseException) -> DeadReason | None:
-    if handler is None:
-        return DeadReason.UNKNOWN_EVENT
-    if isinstance(error, PermanentError):
-        return DeadReason.PERMANENT
-    if lease.message.attempt >= lease.max_attempts:
-        return DeadReason.EXHAUSTED
-    return None
+def _on_death(handler: Handler | None, lease: Lease, ending: Ending) -> Finish | None:
+    if ending.state != State.DEAD:
+        return None
+    return lambda: announce_death(handler, lease.message)
 
 
 def announce_death(handler: Handler | None, message: Message) -> None:
@@ -220,96 +208,128 @@ def announce_death(handler: Handler | None, message: Message) -> None:
         logger.exception("on_dead failed row=%d handler=%s", message.id, handler.name)
 
 
-# The fence: a worker that has lost its lease matches no row and changes nothing. Row and attempt
-# end in one statement.
-END_ATTEMPT = """
-    WITH ended AS (
-        UPDATE outbox SET state = %(state)s, dead_reason = %(dead_reason)s,
-            available_at = CASE WHEN %(state)s = 'pending'
-                THEN clock_timestamp() + make_interval(secs => %(delay)s) ELSE available_at END,
-            finished_at = CASE WHEN %(state)s <> 'pending' THEN clock_timestamp() END
-        WHERE id = %(row_id)s AND state = 'processing' AND lease_token = %(token)s
-        RETURNING id, attempt_count
-    ), notified AS (
-        SELECT pg_notify(%(channel)s, '') FROM ended WHERE %(state)s = 'pending'
-    )
-    UPDATE outbox_attempt SET ended_at = clock_timestamp(), outcome = %(outcome)s,
-        error_class = %(error_class)s, error_message = %(error_message)s,
-        traceback = %(traceback)s
-    FROM ended LEFT JOIN notified ON true
-    WHERE outbox_id = ended.id AND number = ended.attempt_count
-"""
+def _record(
+    lease: Lease, ending: Ending, effects: Finish | None, next_id: NextId = lambda: None
+) -> Lease | None:
+    """Commit the end of the attempt, its `effects` and the claim of the next row together.
 
-
-def _end_attempt(
-    lease: Lease,
-    outcome: Outcome,
-    state: State,
-    *,
-    error: BaseException | None = None,
-    delay: float = 0,
-    dead_reason: DeadReason | None = None,
-) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            END_ATTEMPT,
-            {
-                "channel": CHANNEL,
-                "row_id": lease.message.id,
-                "token": lease.token,
-                "outcome": outcome.value,
-                "state": state.value,
-                "delay": delay,
-                "dead_reason": dead_reason.value if dead_reason else "",
-                **_describe(error),
-            },
-        )
-        if cursor.rowcount != 1:
-            raise LeaseLost
-
-
-def _describe(error: BaseException | None) -> dict[str, str]:
-    """Return the columns of an attempt that say what went wrong."""
-    if error is None:
-        return {"error_class": "", "error_message": "", "traceback": ""}
-    # Has a message also for an error whose own `__str__` is broken.
-    report = traceback.TracebackException.from_exception(error)
-    return {
-        "error_class": type(error).__name__[:MAX_CLASS_LENGTH],
-        "error_message": _storable(str(report))[:MAX_MESSAGE_LENGTH],
-        "traceback": _storable("".join(report.format()))[-MAX_TRACEBACK_LENGTH:],
-    }
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL's text can hold neither NUL characters nor halves of surrogate pairs.
-    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
-
-
-def _persist(lease: Lease, write: Callable[[], None]) -> None:
-    """Run `write` in a transaction; try again while the database is away and the lease may last.
-
-    When the connection breaks during COMMIT nobody tells whether it took place; so after a
-    failure a lost lease is looked at again: our token on an ended row means that it did.
+    Tries again while the database is away and the lease may last. When the connection breaks
+    during COMMIT nobody tells whether it took place; so after a failure a lost lease is looked at
+    again: our token on an ended row means that it did.
     """
+    following = next_id()
     deadline = time.monotonic() + LEASE_GRACE_SECONDS
     interrupted = False
     while True:
         try:
-            with transaction.atomic():
-                write()
+            next_lease = _write(lease, ending, effects, following)
         except LeaseLost:
-            if interrupted and _has_ended(lease):
-                return
-            raise
+            if not (interrupted and _has_ended(lease)):
+                raise
+            next_lease = None
         except (OperationalError, InterfaceError):
             if time.monotonic() > deadline:
                 raise
-            interrupted = True
+            interrupted, following = True, None
             connection.close()
             time.sleep(RECORD_RETRY_SECONDS)
-        else:
-            return
+            continue
+        _log(lease, ending)
+        return next_lease
+
+
+def _write(
+    lease: Lease, ending: Ending, effects: Finish | None, following: int | None
+) -> Lease | None:
+    parameters = _end_parameters(lease, ending)
+    if effects is None and not _concerns_breaker(lease, ending):
+        if following is None:
+            _end(END, parameters)
+            return None
+        return _lease(
+            lease.queue,
+            _end(END_AND_CLAIM, {**parameters, **_claim_parameters(lease.queue, following)}),
+        )
+    with transaction.atomic():
+        # The fence comes first: it locks the row, so that nothing can happen to the lease
+        # between the effects and the commit.
+        _end(END, parameters)
+        if effects is not None:
+            effects()
+        _tell_breaker(lease, ending)
+        return None if following is None else claim(lease.queue, following)
+
+
+def _end(statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is None:
+        raise LeaseLost
+    return row
+
+
+def _concerns_breaker(lease: Lease, ending: Ending) -> bool:
+    return isinstance(ending.error, Unavailable) or lease.is_probe or lease.is_suspect
+
+
+def _tell_breaker(lease: Lease, ending: Ending) -> None:
+    if isinstance(ending.error, Unavailable):
+        flow.note_unavailable(
+            lease.queue.name,
+            cause=str(ending.error),
+            probe=lease.is_probe,
+            retry_after_seconds=ending.error.retry_after_seconds,
+        )
+    elif _concerns_breaker(lease, ending) and ending.outcome != Outcome.GIVEN_BACK:
+        flow.note_available(lease.queue.name)
+
+
+def _claim_parameters(queue: Queue, row_id: int) -> dict[str, Any]:
+    return {
+        "queue": queue.name,
+        "worker": worker_name(),
+        "lease_seconds": queue.lease_seconds,
+        "next_id": row_id,
+    }
+
+
+def _end_parameters(lease: Lease, ending: Ending) -> dict[str, Any]:
+    return {
+        "channel": CHANNEL,
+        "row_id": lease.message.id,
+        "token": lease.token,
+        "outcome": ending.outcome.value,
+        "state": ending.state.value,
+        "delay": ending.delay,
+        "back": ending.back,
+        "dead_reason": ending.dead_reason.value if ending.dead_reason else "",
+        **ending.report(),
+    }
+
+
+def _lease(queue: Queue, row: tuple[Any, ...]) -> Lease | None:
+    """Build the lease from a row of `COLUMNS`; None if the next row was not to be had."""
+    _, *columns, handler_name, max_attempts, token, is_probe, is_suspect = row
+    if token is None:
+        return None
+    message = Message.from_columns(columns)
+    return Lease(message, handler_name, max_attempts, token, queue, is_probe, is_suspect)
+
+
+def _log(lease: Lease, ending: Ending) -> None:
+    row_id, attempt = lease.message.id, lease.message.attempt
+    if ending.error is None:
+        logger.info("delivered row=%d attempt=%d", row_id, attempt)
+        return
+    logger.warning(
+        "%s row=%d handler=%s attempt=%d error=%s",
+        f"dead {ending.dead_reason}" if ending.dead_reason else ending.outcome,
+        row_id,
+        lease.handler_name,
+        attempt,
+        type(ending.error).__name__,
+    )
 
 
 def _has_ended(lease: Lease) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_RETRY_AFTER_SECONDS = 3600.0
+
 
 class OutboxError(Exception):
     """Base of every error that the outbox raises itself."""
@@ -34,3 +36,23 @@ class AttemptTimedOut(SystemExit):
     `SystemExit`, because psycopg cancels the statement that one interrupts: otherwise it would go
     on in PostgreSQL and hold its locks, that of the outbox row among them.
     """
+
+
+class AttemptGivenBack(SystemExit):
+    """Raised inside a handler when its cluster has been told to stop and can't wait any longer.
+
+    A `SystemExit` for the same reasons as `AttemptTimedOut`.
+    """
+
+
+class Unavailable(OutboxError):
+    """Raised by a handler when what it needs refuses to serve anybody just now.
+
+    For a provider that refuses connections or answers 429 or 5xx; not for one that is slow. The
+    attempt is retried like after any error; several in a row open the queue's circuit breaker.
+    `retry_after_seconds` is what the provider asked for, 0 if it did not, and at most an hour.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = min(max(retry_after_seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,9 @@ class State(models.TextChoices):
     DELIVERED = "delivered", _("delivered")  # the handler's effects are committed
     DEAD = "dead", _("dead")  # gave up; staff retry or discard it
     DISCARDED = "discarded", _("discarded")  # dropped by a named person
+
+
+UNFINISHED_STATES = (State.PENDING, State.QUEUED, State.PROCESSING)
 
 
 class DeadReason(models.TextChoices):
@@ -41,17 +45,13 @@ class OutboxQuerySet(models.QuerySet["Outbox"]):
         """Rows that may be queued now."""
         return self.filter(state=State.PENDING, available_at__lte=Now())
 
-    def waiting(self) -> OutboxQuerySet:
-        """Rows that are due and that no worker has started."""
-        return self.filter(state__in=[State.PENDING, State.QUEUED], available_at__lte=Now())
+    def unfinished(self) -> OutboxQuerySet:
+        """Rows that somebody or something still has to work on."""
+        return self.filter(state__in=UNFINISHED_STATES)
 
     def dead(self) -> OutboxQuerySet:
         """Dead letters."""
         return self.filter(state=State.DEAD)
-
-    def expired(self) -> OutboxQuerySet:
-        """Rows whose worker did not come back in time."""
-        return self.filter(state=State.PROCESSING, lease_expires_at__lt=Now())
 
 
 class Outbox(models.Model):
@@ -124,11 +124,11 @@ class Outbox(models.Model):
                 condition=models.Q(state="pending"),
                 name="outbox_pending",
             ),
-            # Read by relay.next_due_seconds and the watchdog: what is due first, any priority.
+            # Read by relay.move_aged and relay.next_due_seconds: what is due first, any priority.
             models.Index(
                 fields=["queue", "available_at"],
-                condition=models.Q(state__in=["pending", "queued"]),
-                name="outbox_waiting",
+                condition=models.Q(state="pending"),
+                name="outbox_due_first",
             ),
             # Read by relay.recover_lost.
             models.Index(
@@ -136,7 +136,7 @@ class Outbox(models.Model):
                 condition=models.Q(state="queued"),
                 name="outbox_queued",
             ),
-            # Read by relay.expire_leases and the watchdog.
+            # Read by relay.expire_leases, the watchdog and the list of workers.
             models.Index(
                 fields=["lease_expires_at"],
                 condition=models.Q(state="processing"),
@@ -147,6 +147,16 @@ class Outbox(models.Model):
                 fields=["-finished_at", "-id"],
                 condition=models.Q(state="dead"),
                 name="outbox_dead",
+            ),
+            # Read by retention.prune.
+            models.Index(
+                fields=["finished_at"],
+                condition=models.Q(state="delivered"),
+                name="outbox_delivered",
+            ),
+            # Read by gauges.stray_rows; a constraint keeps it empty.
+            models.Index(
+                fields=["id"], condition=~models.Q(state__in=State.values), name="outbox_stray"
             ),
             # Read by an application's trace.
             models.Index(fields=["aggregate_id", "id"], name="outbox_aggregate"),
@@ -161,13 +171,18 @@ class Outcome(models.TextChoices):
     SUCCEEDED = "succeeded", _("succeeded")
     FAILED = "failed", _("failed")
     TIMED_OUT = "timed_out", _("timed out")
+    GIVEN_BACK = "given_back", _("given back")  # its cluster was told to stop
     LEASE_EXPIRED = "lease_expired", _("worker lost")
 
 
 class Attempt(models.Model):
     """One try to hand a row to its handler; kept when staff retry the row."""
 
-    outbox = models.ForeignKey(Outbox, on_delete=models.CASCADE, related_name="attempts")
+    # Without an index of its own: the unique constraint begins with it.
+    outbox = models.ForeignKey(
+        Outbox, on_delete=models.CASCADE, related_name="attempts", db_index=False
+    )
+    queue = models.CharField(_("queue"), max_length=50, default="", db_default="")
     number = models.PositiveIntegerField(_("number"))
     started_at = models.DateTimeField(_("started"), db_default=Now())
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -190,8 +205,8 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["outbox", "number"], name="outbox_attempt_number"),
         ]
         indexes = [
-            # Read by the relay, which measures how fast a queue drains.
-            models.Index(fields=["ended_at"], name="outbox_attempt_ended"),
+            # Read by relay.drain_rate.
+            models.Index(fields=["queue", "ended_at"], name="outbox_attempt_ended"),
         ]
 
     def __str__(self) -> str:
@@ -244,6 +259,92 @@ class RelayRun(models.Model):
 
     def __str__(self) -> str:
         return f"relay run of {self.worker}"
+
+
+class QueueControl(models.Model):
+    """What holds a queue back: staff, its circuit breaker, its rate limit; and how it was measured.
+
+    A queue without a row is held back by nothing.
+    """
+
+    name = models.CharField(_("queue"), max_length=50, primary_key=True)
+
+    paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("paused by"),
+    )
+    pause_reason = models.CharField(
+        _("why it is paused"), max_length=500, blank=True, default="", db_default=""
+    )
+
+    # The breaker is open from `opened_at` on. From `probe_at` on the relay may queue one row, the
+    # probe, whose outcome decides.
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0)
+    opened_at = models.DateTimeField(_("breaker opened"), null=True, blank=True)
+    probe_at = models.DateTimeField(_("next probe"), null=True, blank=True)
+    probe_row_id = models.BigIntegerField(_("row that probes"), null=True, blank=True)
+    failed_probes = models.PositiveIntegerField(_("failed probes"), default=0, db_default=0)
+    cause = models.CharField(_("cause"), max_length=500, blank=True, default="", db_default="")
+
+    # The rate limit: no attempt begins before this.
+    next_start_at = models.DateTimeField(_("next start"), null=True, blank=True)
+
+    # Measured by the relay: due rows by priority, most urgent first, and attempts ended per second
+    # while there was a backlog. NULL before the first measurement.
+    measured_at = models.DateTimeField(_("measured"), null=True, blank=True)
+    waiting = ArrayField(models.PositiveIntegerField(), verbose_name=_("waiting"), default=list)
+    drain_per_second = models.FloatField(_("drain per second"), null=True, blank=True)
+
+    class Meta:
+        db_table = "outbox_queue"
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+        permissions = [("pause_queuecontrol", "Can pause and resume queues")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Worker(models.Model):
+    """A sign of life of one worker process; what it works on, the leased rows say."""
+
+    name = models.CharField(_("worker"), max_length=100, primary_key=True)
+    queue = models.CharField(_("queue"), max_length=50)
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    seen_at = models.DateTimeField(_("last seen"), db_default=Now())
+
+    class Meta:
+        db_table = "outbox_worker"
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Gauge(models.Model):
+    """A number that must be 0, as the relay last found it."""
+
+    name = models.CharField(_("name"), max_length=50, primary_key=True)
+    value = models.PositiveIntegerField(_("value"))
+    # Some of what was counted, for whoever looks into it.
+    examples = models.JSONField(_("examples"), default=list)
+    checked_at = models.DateTimeField(_("checked"), db_default=Now())
+    # Since when it has not been 0.
+    broken_since = models.DateTimeField(_("broken since"), null=True, blank=True)
+
+    class Meta:
+        db_table = "outbox_gauge"
+        verbose_name = _("gauge")
+        verbose_name_plural = _("gauges")
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}"
 
 
 class DeadLetter(Outbox):

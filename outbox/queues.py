@@ -18,11 +18,13 @@ LEASE_GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Queue:
-    """One named queue: who retries how often, and how long one attempt may take."""
+    """One named queue: who retries how often, how long one attempt may take, and how many may
+    begin per second (None: as many as the workers can)."""
 
     name: str
     retry: RetryPolicy
     timeout_seconds: float
+    rate_per_second: float | None = None
 
     @property
     def lease_seconds(self) -> float:
@@ -41,6 +43,7 @@ def queues() -> dict[str, Queue]:
                 backoff_seconds=options["backoff_seconds"],
             ),
             timeout_seconds=options["timeout_seconds"],
+            rate_per_second=options.get("rate_per_second"),
         )
         for name, options in settings.OUTBOX_QUEUES.items()
     }

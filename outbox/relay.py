@@ -1,4 +1,4 @@
-"""The relay: moves due rows to the queues, and takes back what died or got lost on the way.
+"""The relay: moves due rows to the queues, and sees to it that nothing is stuck or lost.
 
 Every step is one short transaction that claims with SKIP LOCKED, so any number of relays may run.
 None of them holds a transaction while it talks to Redis.
@@ -12,23 +12,22 @@ from dataclasses import dataclass, field
 import redis
 from django.db import connection, transaction
 
-from outbox import window
-from outbox.delivery import announce_death
-from outbox.models import Outbox, Outcome, State
-from outbox.queues import queues
-from outbox.registry import Message, find_handler
+from outbox import conservation, flow, measure, window, workers
+from outbox.models import Outbox, Priority, State
+from outbox.queues import get_queue, queues
+from outbox.repair import expire_leases, recover_lost, unqueue
 
 logger = logging.getLogger(__name__)
 
 # The window in Redis: about this much of the measured drain, between these bounds.
 WINDOW_SECONDS = 2
 WINDOW_MIN = 10
-WINDOW_MAX = 1_000
-DRAIN_SAMPLE_SECONDS = 10
-# A queued id is missed once it is on no list and nobody has leased its row for this long. It must
-# exceed the time that a popped id waits inside django-q2 for its worker.
-LOST_SECONDS = 5
-EXPIRE_BATCH = 100
+WINDOW_MAX = 2_000
+# A row that has been due for longer is aged: it may also start on the share of the aged rows,
+# which is every `AGED_EVERY`th start of a queue, oldest first. So however much urgent work there
+# is, a row starts at the latest after AGED_SECONDS and AGED_EVERY starts for each older row.
+AGED_SECONDS = 60.0
+AGED_EVERY = 10
 JUST_DUE_SECONDS = 0.1
 
 
@@ -47,15 +46,19 @@ class Relay:
     windows: dict[str, int] = field(default_factory=dict)
 
     def tick(self) -> Tick:
-        """Fill every queue's window with due rows."""
+        """Fill every queue's window with due rows; empty that of a queue that is held back."""
         total, backlog = 0, False
+        holds = flow.holds()
         for queue in queues():
             try:
-                room = self.windows.get(queue, WINDOW_MIN) - window.length(queue)
+                if queue in holds:
+                    withdraw(queue, holds[queue])
+                    continue
+                room, priority = _room(window.lengths(queue), self._window(queue))
             except redis.RedisError as error:
                 logger.warning("redis is away queue=%s error=%s", queue, error)
                 continue
-            moved = move_due(queue, limit=room) if room > 0 else 0
+            moved = move_due(queue, limit=room, priority=priority) if room else 0
             total += moved
             backlog = backlog or moved >= room
         return Tick(moved=total, backlog=backlog)
@@ -63,151 +66,128 @@ class Relay:
     def repair(self) -> None:
         """Take back what died or got lost, and measure the drain. Once a second is enough."""
         expire_leases()
+        workers.forget_old()
+        holds = flow.holds()
         for queue in queues():
-            self.windows[queue] = window_size(queue)
+            drained = measure.drained_per_second(queue) * WINDOW_SECONDS
+            self.windows[queue] = max(WINDOW_MIN, min(int(drained), WINDOW_MAX))
             try:
                 recover_lost(queue)
+                if queue not in holds:
+                    aged = self._window(queue) // AGED_EVERY - window.lengths(queue).aged
+                    move_aged(queue, limit=max(aged, 0))
             except redis.RedisError as error:
                 logger.warning("redis is away queue=%s error=%s", queue, error)
 
+    def observe(self) -> None:
+        """Measure the backlog and check what must be 0. A few times a minute is enough."""
+        measure.record_backlog(held=flow.holds().keys())
+        conservation.check()
 
-def window_size(queue: str) -> int:
-    """Return how many ids of this queue may wait in Redis: some seconds' worth of its drain.
+    def _window(self, queue: str) -> int:
+        return self.windows.get(queue, WINDOW_MIN)
 
-    Few enough that a late urgent row, or a lost Redis, never meets a long line of old ids.
+
+def _room(lengths: window.Lengths, size: int) -> tuple[int, int]:
+    """Return how many rows may be queued, and the least urgent priority that they may have.
+
+    A row finds room while fewer than `size` ids are waiting that are at least as urgent, so a late
+    urgent one never waits for the others to be worked off.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(*) FROM outbox_attempt JOIN outbox ON outbox.id = outbox_id
-            WHERE ended_at > statement_timestamp() - make_interval(secs => %s) AND queue = %s
-            """,
-            [DRAIN_SAMPLE_SECONDS, queue],
-        )
-        (ended,) = cursor.fetchone() or (0,)
-    return max(WINDOW_MIN, min(ended * WINDOW_SECONDS // DRAIN_SAMPLE_SECONDS, WINDOW_MAX))
+    room, least = 0, int(Priority.CRITICAL)
+    waiting = 0
+    for priority, length in zip(Priority.values, lengths.priorities, strict=True):
+        waiting += length
+        if waiting >= size:
+            break
+        room, least = size - waiting, priority
+    return room, least
 
 
 # SKIP LOCKED: another relay takes other rows. The CTE keeps the planner from updating more rows
-# than LIMIT says.
-MOVE_DUE = """
-    WITH due AS MATERIALIZED (
+# than LIMIT says. The commit need not reach the disk: if a crash of PostgreSQL takes it back, the
+# rows are pending again, and the claims of their ids fail.
+MOVE = """
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true)),
+    due AS MATERIALIZED (
         SELECT id FROM outbox
-        WHERE state = 'pending' AND queue = %s AND available_at <= statement_timestamp()
-        ORDER BY priority, available_at, id
-        LIMIT %s FOR UPDATE SKIP LOCKED
+        WHERE state = 'pending' AND queue = %(queue)s
+            AND available_at <= statement_timestamp() - make_interval(secs => %(age)s)
+            {urgent_enough}
+        ORDER BY {order}
+        LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox SET state = 'queued', queued_at = statement_timestamp()
-    FROM due WHERE outbox.id = due.id
+    FROM due, relaxed WHERE outbox.id = due.id
     RETURNING outbox.id, outbox.priority, outbox.available_at
 """
+MOVE_DUE = MOVE.format(
+    urgent_enough="AND priority <= %(priority)s", order="priority, available_at, id"
+)
+MOVE_AGED = MOVE.format(urgent_enough="", order="available_at, id")
 
 
-def move_due(queue: str, *, limit: int) -> int:
-    """Queue up to `limit` due rows, most urgent first; return how many were moved.
+def move_due(queue: str, *, limit: int, priority: int = Priority.LOW) -> int:
+    """Queue up to `limit` due rows, most urgent first, none less urgent than `priority`.
 
-    `queued` is committed before the push: a crash in between leaves a row that `recover_lost`
-    finds. The other way round, a worker could pop an id whose row it may not claim yet.
+    Returns how many were moved.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(MOVE_DUE, [queue, limit])
-        rows = cursor.fetchall()
-    if not rows:
-        return 0
+    rows = _move(MOVE_DUE, {"queue": queue, "age": 0.0, "priority": priority, "limit": limit})
     rows.sort(key=lambda row: (row[1], row[2], row[0]))
-    try:
-        window.push(queue, [(row_id, priority) for row_id, priority, _ in rows])
-    except redis.RedisError as error:
-        logger.warning("push failed queue=%s rows=%d error=%s", queue, len(rows), error)
-        _unqueue([row[0] for row in rows])
+    return _push(queue, [(row_id, priority) for row_id, priority, _ in rows])
+
+
+def move_aged(queue: str, *, limit: int) -> int:
+    """Queue up to `limit` rows that have been due for long, on the list that has its own share."""
+    if limit == 0:
         return 0
-    logger.debug("queued queue=%s rows=%d", queue, len(rows))
-    return len(rows)
+    rows = _move(MOVE_AGED, {"queue": queue, "age": AGED_SECONDS, "limit": limit})
+    rows.sort(key=lambda row: (row[2], row[0]))
+    return _push(queue, [(row_id, window.AGED) for row_id, _, _ in rows])
 
 
-def _unqueue(row_ids: list[int]) -> int:
-    """Send rows that nobody has claimed in the meantime back to `pending`."""
-    free = Outbox.objects.select_for_update(skip_locked=True).filter(
-        id__in=row_ids, state=State.QUEUED
-    )
-    with transaction.atomic():
-        return Outbox.objects.filter(id__in=free.values("id")).update(
-            state=State.PENDING, queued_at=None
-        )
-
-
-def recover_lost(queue: str) -> int:
-    """Send queued rows whose ids Redis no longer has back to `pending`; return how many.
-
-    This uses no attempt. A popped id that still waits for a busy worker looks lost too: then the
-    row is queued twice, and the second claim fails. Raises `redis.RedisError`.
-    """
+def _move(
+    statement: str, parameters: dict[str, str | int | float]
+) -> list[tuple[int, int, object]]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT id FROM outbox WHERE state = 'queued' AND queue = %s
-            AND queued_at < statement_timestamp() - make_interval(secs => %s)
-            """,
-            [queue, LOST_SECONDS],
-        )
-        overdue = {row[0] for row in cursor.fetchall()}
-    if not overdue:
-        return 0
-    # The lists are read after the rows: an id pushed in between can't be taken for lost.
-    lost = _unqueue(sorted(overdue - window.ids(queue)))
-    if lost:
-        logger.warning("recovered queue=%s rows=%d", queue, lost)
-    return lost
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
 
 
-# The row and the attempt that its dead worker left open end in one statement.
-EXPIRE = """
-    WITH expired AS MATERIALIZED (
-        SELECT id FROM outbox
-        WHERE state = 'processing' AND lease_expires_at < statement_timestamp()
-        ORDER BY lease_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    ), ended AS (
-        UPDATE outbox SET
-            state = CASE WHEN attempt_count < max_attempts THEN 'pending' ELSE 'dead' END,
-            dead_reason = CASE WHEN attempt_count < max_attempts THEN '' ELSE 'stalled' END,
-            finished_at = CASE WHEN attempt_count < max_attempts THEN NULL
-                ELSE statement_timestamp() END,
-            available_at = statement_timestamp(),
-            lease_token = NULL
-        FROM expired WHERE outbox.id = expired.id
-        RETURNING outbox.id, event_type, payload, aggregate_id, attempt_count, request_id,
-                  handler, state
-    ), closed AS (
-        UPDATE outbox_attempt SET ended_at = statement_timestamp(), outcome = %(outcome)s,
-            error_class = 'LeaseExpired', error_message = %(message)s
-        FROM ended WHERE outbox_id = ended.id AND number = ended.attempt_count
-    )
-    SELECT id, event_type, payload, aggregate_id, attempt_count, request_id, handler, state
-    FROM ended
-"""
+def _push(queue: str, ids: list[tuple[int, int | str]]) -> int:
+    """Push ids whose rows have been committed as `queued`; return how many.
 
-
-def expire_leases() -> int:
-    """Take back rows whose worker died or hangs: to wait again, or dead when attempts are used up.
-
-    Returns how many rows were taken back.
+    In this order a crash in between leaves rows that `recover_lost` finds. The other way round, a
+    worker could pop an id whose row it may not claim yet.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            EXPIRE,
-            {
-                "limit": EXPIRE_BATCH,
-                "outcome": Outcome.LEASE_EXPIRED.value,
-                "message": "The worker did not come back before its lease ended.",
-            },
-        )
-        rows = cursor.fetchall()
-        for *columns, handler_name, state in rows:
-            message = Message.from_columns(columns)
-            logger.warning("lease expired row=%d attempt=%d", message.id, message.attempt)
-            if state == State.DEAD:
-                announce_death(find_handler(handler_name), message)
-    return len(rows)
+    if not ids:
+        return 0
+    try:
+        window.push(queue, ids)
+    except redis.RedisError as error:
+        logger.warning("push failed queue=%s rows=%d error=%s", queue, len(ids), error)
+        unqueue([row_id for row_id, _ in ids])
+        return 0
+    logger.debug("queued queue=%s rows=%d", queue, len(ids))
+    return len(ids)
+
+
+def withdraw(queue: str, hold: flow.Hold) -> None:
+    """Take the rows of a queue that is held back out of Redis; let its probe through if it is due.
+
+    A row that a worker has popped meanwhile is refused by its claim and comes back too.
+    """
+    queued = Outbox.objects.filter(state=State.QUEUED, queue=queue)
+    ids = {*queued.values_list("pk", flat=True)} - {hold.probe_row_id}
+    if ids and unqueue(sorted(ids)):
+        window.clear(queue)
+    if not hold.is_probe_due:
+        return
+    with transaction.atomic():
+        rows = _move(MOVE_DUE, {"queue": queue, "age": 0.0, "priority": Priority.LOW, "limit": 1})
+        if rows:
+            flow.arm_probe(queue=queue, row_id=rows[0][0], seconds=get_queue(queue).lease_seconds)
+    _push(queue, [(row_id, priority) for row_id, priority, _ in rows])
 
 
 def next_due_seconds(*, at_most: float) -> float:

@@ -17,9 +17,10 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
 
 from outbox import broker, relay
-from outbox.delivery import worker_name
+from outbox.draining import is_draining
 from outbox.models import RelayRun
 from outbox.wake_up import WakeUp
+from outbox.workers import worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ BACKLOG_SECONDS = 0.05
 FULL_SECONDS = 0.25
 ERROR_SECONDS = 0.5
 REPAIR_SECONDS = 1.0
+OBSERVE_SECONDS = 10.0
 # From this age on a run ends once a younger one ticks; past the second age it enqueues one itself.
 RUN_SECONDS = 60.0
 OVERDUE_SECONDS = 120.0
@@ -41,7 +43,7 @@ def run() -> None:
     current = Run()
     logger.info("relay run started id=%s", current.id)
     with WakeUp() as wake_up:
-        while not broker.is_draining():
+        while not is_draining():
             pause = current.step()
             if pause is None:
                 break
@@ -56,6 +58,7 @@ class Run:
         self.id = uuid.uuid4()
         self._relay = relay.Relay()
         self._repair_due = 0.0
+        self._observe_due = 0.0
         self._called_successor = False
         RelayRun.objects.filter(ticked_at__lt=Now() - KEEP_RUNS).delete()
         RelayRun.objects.create(id=self.id, worker=worker_name())
@@ -66,6 +69,9 @@ class Run:
             if time.monotonic() >= self._repair_due:
                 self._relay.repair()
                 self._repair_due = time.monotonic() + REPAIR_SECONDS
+            if time.monotonic() >= self._observe_due:
+                self._relay.observe()
+                self._observe_due = time.monotonic() + OBSERVE_SECONDS
             tick = self._relay.tick()
             if self._note_tick():
                 return None
@@ -82,7 +88,9 @@ class Run:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                UPDATE outbox_relay_run AS mine SET ticked_at = clock_timestamp() WHERE id = %s
+                WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+                UPDATE outbox_relay_run AS mine SET ticked_at = clock_timestamp()
+                FROM relaxed WHERE id = %s
                 RETURNING extract(epoch FROM clock_timestamp() - started_at), EXISTS (
                     SELECT FROM outbox_relay_run AS younger
                     WHERE younger.started_at > mine.started_at

@@ -7,29 +7,27 @@ import sys
 
 from django.db import DatabaseError, InterfaceError
 
-from outbox import broker, delivery, relay_run
-from outbox.models import Outcome
+from outbox import relay_run
+from outbox.draining import is_draining
+from outbox.turn import Turn
 
 logger = logging.getLogger(__name__)
 
 
-def deliver(queue: str, row_id: int) -> None:
-    """Make one attempt at the row with this id.
+def take_turn(queue: str) -> None:
+    """Deliver rows of the queue for a while.
 
-    A cluster that is stopping starts nothing more; the relay finds the row still queued. If the
-    database is away the row keeps its state, or its lease runs out: both bring it back.
+    If the database is away, rows keep their state, or their leases run out: both bring them back.
     """
-    if broker.is_draining():
-        return
+    turn = Turn(queue)
     try:
-        outcome = delivery.deliver(queue, row_id)
+        turn.run()
     except (DatabaseError, InterfaceError):
-        logger.exception("delivery cut off row=%d", row_id)
-        return
-    if outcome == Outcome.TIMED_OUT and not broker.is_draining():
+        logger.exception("turn cut off queue=%s", queue)
+    if turn.timed_out and not is_draining():
         # The handler was cut off at an unknown line: this process is not to be trusted any more.
         # A stopping cluster replaces no worker, and waits for one to take what it has popped.
-        sys.exit(f"worker ends after a timeout, row={row_id}")
+        sys.exit(f"worker ends after a timeout, queue={queue}")
 
 
 def run_relay() -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
-from outbox import broker
+from outbox.draining import drain_reader
 from outbox.queues import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class WakeUp:
 
         Returns at once when it has only just begun to listen: rows may have been written before.
         """
-        drain = broker.drain_reader()
+        drain = drain_reader()
         drains = [] if drain is None else [drain]
         if self._listener is None:
             if not self._listen():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from django.db import connection
 
+from outbox.queues import queues
+from outbox.workers import live_workers
+
 # A run ticks every two seconds; this leaves it one missed tick.
 RELAY_STALE_SECONDS = 4.0
-# A worker that is free starts a due row within milliseconds.
-STUCK_SECONDS = 8.0
 
 
 def relay_is_stale() -> bool:
@@ -29,24 +30,10 @@ def relay_is_stale() -> bool:
 
 
 def stuck_queues() -> list[str]:
-    """Return the queues where queued work waits although no worker has done anything lately.
+    """Return the queues whose cluster has not brought any worker to a turn lately.
 
-    A worker that is busy with a row (its lease runs) means that the queue moves. Rows that are due
-    but not queued say that the relay or Redis is away, which is not the fault of the queue.
+    A cluster gives its workers turns also when there is nothing to do, when its queue is held back
+    and when Redis is away. A worker that is busy with a row (its lease runs) is a sign of life too.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT DISTINCT queue FROM outbox AS waiting
-            WHERE state = 'queued'
-            AND available_at < statement_timestamp() - make_interval(secs => %(stuck)s)
-            AND NOT EXISTS (SELECT FROM outbox AS busy
-                WHERE busy.state = 'processing' AND busy.queue = waiting.queue
-                AND busy.lease_expires_at > statement_timestamp())
-            AND NOT EXISTS (SELECT FROM outbox_attempt JOIN outbox AS done ON done.id = outbox_id
-                WHERE done.queue = waiting.queue
-                AND ended_at > statement_timestamp() - make_interval(secs => %(stuck)s))
-            """,
-            {"stuck": STUCK_SECONDS},
-        )
-        return sorted(row[0] for row in cursor.fetchall())
+    served = {worker.queue for worker in live_workers()}
+    return sorted(queues().keys() - served)

@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 15.0
 # How long a new relay run is given to tick before the relay's cluster is restarted.
 RELAY_GRACE_SECONDS = 8.0
-# Looks in a row, about a second apart: after an outage of the database the first finds old rows.
-STUCK_LOOKS = 3
+# Looks in a row, about a second apart. After an outage of the database the first ones find old
+# signs of life; a healthy worker gives a new one every `workers.PING_SECONDS`.
+STUCK_LOOKS = 6
 
 
 class RelayWatchdog:
@@ -59,7 +60,7 @@ class RelayWatchdog:
 
 
 class QueueWatchdog:
-    """Restarts the cluster of a queue where due work waits and nothing is done."""
+    """Restarts the cluster of a queue when none of its workers gives a sign of life."""
 
     def __init__(self) -> None:
         self._looks: dict[str, int] = {}
@@ -73,7 +74,7 @@ class QueueWatchdog:
             if looks.get(queue, 0) + 1 < STUCK_LOOKS:
                 self._looks[queue] = looks.get(queue, 0) + 1
             else:
-                supervisor.restart(queue, reason="work is waiting and it does none")
+                supervisor.restart(queue, reason="its workers give no sign of life")
 
 
 def watchdogs() -> list[Watchdog]:

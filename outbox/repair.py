@@ -1,0 +1,104 @@
+"""Taking back rows whose id got lost in Redis, or whose worker died."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import connection, transaction
+
+from outbox import window
+from outbox.delivery import announce_death
+from outbox.models import Outbox, Outcome, State
+from outbox.registry import Message, find_handler
+
+logger = logging.getLogger(__name__)
+
+# A queued id is missed once it is on no list and nobody has leased its row for this long: a
+# worker leases what it has popped at once.
+LOST_SECONDS = 2
+EXPIRE_BATCH = 100
+
+
+def unqueue(row_ids: list[int]) -> int:
+    """Send queued rows that nobody has claimed in the meantime back to `pending`."""
+    free = Outbox.objects.select_for_update(skip_locked=True).filter(
+        id__in=row_ids, state=State.QUEUED
+    )
+    with transaction.atomic():
+        return Outbox.objects.filter(id__in=free.values("id")).update(
+            state=State.PENDING, queued_at=None
+        )
+
+
+def recover_lost(queue: str) -> int:
+    """Send queued rows whose ids Redis no longer has back to `pending`; return how many.
+
+    This uses no attempt. An id that was popped and not leased yet looks lost too: then the row is
+    queued twice, and the second claim fails. Raises `redis.RedisError`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM outbox WHERE state = 'queued' AND queue = %s
+            AND queued_at < statement_timestamp() - make_interval(secs => %s)
+            """,
+            [queue, LOST_SECONDS],
+        )
+        overdue = {row[0] for row in cursor.fetchall()}
+    if not overdue:
+        return 0
+    # The lists are read after the rows: an id pushed in between can't be taken for lost.
+    lost = unqueue(sorted(overdue - window.ids(queue)))
+    if lost:
+        logger.warning("recovered queue=%s rows=%d", queue, lost)
+    return lost
+
+
+# The row and the attempt that its dead worker left open end in one statement.
+EXPIRE = """
+    WITH expired AS MATERIALIZED (
+        SELECT id FROM outbox
+        WHERE state = 'processing' AND lease_expires_at < statement_timestamp()
+        ORDER BY lease_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE outbox SET
+            state = CASE WHEN attempt_count < max_attempts THEN 'pending' ELSE 'dead' END,
+            dead_reason = CASE WHEN attempt_count < max_attempts THEN '' ELSE 'stalled' END,
+            finished_at = CASE WHEN attempt_count < max_attempts THEN NULL
+                ELSE statement_timestamp() END,
+            available_at = statement_timestamp(),
+            lease_token = NULL
+        FROM expired WHERE outbox.id = expired.id
+        RETURNING outbox.id, event_type, payload, aggregate_id, attempt_count, request_id,
+                  handler, state
+    ), closed AS (
+        UPDATE outbox_attempt SET ended_at = statement_timestamp(), outcome = %(outcome)s,
+            error_class = 'LeaseExpired', error_message = %(message)s
+        FROM ended WHERE outbox_id = ended.id AND number = ended.attempt_count
+    )
+    SELECT id, event_type, payload, aggregate_id, attempt_count, request_id, handler, state
+    FROM ended
+"""
+
+
+def expire_leases() -> int:
+    """Take back rows whose worker died or hangs: to wait again, or dead when attempts are used up.
+
+    Returns how many rows were taken back.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            EXPIRE,
+            {
+                "limit": EXPIRE_BATCH,
+                "outcome": Outcome.LEASE_EXPIRED.value,
+                "message": "The worker did not come back before its lease ended.",
+            },
+        )
+        rows = cursor.fetchall()
+        for *columns, handler_name, state in rows:
+            message = Message.from_columns(columns)
+            logger.warning("lease expired row=%d attempt=%d", message.id, message.attempt)
+            if state == State.DEAD:
+                announce_death(find_handler(handler_name), message)
+    return len(rows)
