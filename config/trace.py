@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from applications.models import Application
 from notifications.models import Mail
-from outbox.models import Attempt, Outbox, Outcome, StaffAction
+from outbox.models import Attempt, Outbox, Outcome, StaffAction, State
 from payments.models import ProviderEvent
 
 
@@ -64,6 +64,13 @@ def _rows(application: Application) -> Iterator[Entry]:
         if row.request_id:
             detail += _(", request %(id)s") % {"id": row.request_id}
         yield Entry(row.created_at, _("outbox"), str(row), detail)
+        if row.state == State.PROCESSING and row.started_at:
+            title = _("attempt %(number)d of %(handler)s #%(row)d: running") % {
+                "number": row.attempt_count,
+                "handler": row.handler,
+                "row": row.pk,
+            }
+            yield Entry(row.started_at, _("worker"), title, row.worker)
 
 
 def _attempts(application: Application) -> Iterator[Entry]:
@@ -82,7 +89,7 @@ def _attempts(application: Application) -> Iterator[Entry]:
             title,
             " · ".join(filter(None, [attempt.worker, error])),
             seconds=attempt.seconds,
-            failed=attempt.outcome not in {Outcome.SUCCEEDED, Outcome.RUNNING},
+            failed=attempt.outcome != Outcome.SUCCEEDED,
             body=attempt.traceback,
         )
 

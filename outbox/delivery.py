@@ -52,7 +52,8 @@ class Lease:
 
 
 # One conditional UPDATE, so that of several workers with the same id one wins. The attempt is
-# counted here: a handler that kills its process can't be tried for ever.
+# counted here: a handler that kills its process can't be tried for ever. `|| ''`, here and below:
+# a row is found by its key, whatever the planner thinks of the index of its state.
 LEASED = """
     control AS (
         SELECT paused_at IS NOT NULL AS paused, opened_at IS NOT NULL AS open, probe_row_id,
@@ -60,19 +61,16 @@ LEASED = """
         FROM outbox_queue WHERE name = %(queue)s
     ), leased AS (
         UPDATE outbox SET state = 'processing', attempt_count = attempt_count + 1,
-            worker = %(worker)s, lease_token = gen_random_uuid(),
+            worker = %(worker)s, started_at = clock_timestamp(), lease_token = gen_random_uuid(),
             lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
-        WHERE id = %(next_id)s AND state = 'queued' AND queue = %(queue)s
+        WHERE id = %(next_id)s AND state || '' = 'queued' AND queue = %(queue)s
             AND NOT EXISTS (SELECT FROM control
                 WHERE paused OR (open AND probe_row_id IS DISTINCT FROM outbox.id))
         RETURNING id, event_type, payload, aggregate_id, attempt_count, request_id,
-                  handler, max_attempts, lease_token, queue, worker
-    ), opened AS (
-        INSERT INTO outbox_attempt (outbox_id, queue, number, worker, started_at)
-        SELECT id, queue, attempt_count, worker, clock_timestamp() FROM leased
+                  handler, max_attempts, lease_token
     )"""
-# The fence: a worker that has lost its lease matches no row and changes nothing. Row and attempt
-# end in one statement.
+# The fence: a worker that has lost its lease matches no row and changes nothing. The row ends and
+# its attempt is noted in one statement.
 ENDED = """
     ended AS (
         UPDATE outbox SET state = %(state)s::text, dead_reason = %(dead_reason)s,
@@ -80,16 +78,16 @@ ENDED = """
             available_at = CASE WHEN %(state)s::text = 'pending'
                 THEN clock_timestamp() + make_interval(secs => %(delay)s) ELSE available_at END,
             finished_at = CASE WHEN %(state)s::text <> 'pending' THEN clock_timestamp() END
-        WHERE id = %(row_id)s AND state = 'processing' AND lease_token = %(token)s
-        RETURNING id, attempt_count
+        WHERE id = %(row_id)s AND state || '' = 'processing' AND lease_token = %(token)s
+        RETURNING id, queue, attempt_count, worker, started_at
     ), notified AS (
         SELECT pg_notify(%(channel)s, '') FROM ended WHERE %(state)s::text = 'pending'
-    ), closed AS (
-        UPDATE outbox_attempt SET ended_at = clock_timestamp(), outcome = %(outcome)s,
-            error_class = %(error_class)s, error_message = %(error_message)s,
-            traceback = %(traceback)s
+    ), noted AS (
+        INSERT INTO outbox_attempt (outbox_id, queue, number, worker, started_at, ended_at,
+                                    outcome, error_class, error_message, traceback)
+        SELECT id, queue, attempt_count, worker, started_at, clock_timestamp(),
+               %(outcome)s, %(error_class)s, %(error_message)s, %(traceback)s
         FROM ended LEFT JOIN notified ON true
-        WHERE outbox_id = ended.id AND number = ended.attempt_count
         RETURNING 1
     )"""
 COLUMNS = """
@@ -97,10 +95,8 @@ COLUMNS = """
     handler, max_attempts, lease_token,
     coalesce((SELECT open FROM control), false), coalesce((SELECT suspect FROM control), false)"""
 CLAIM = f"WITH {LEASED} SELECT true, {COLUMNS} FROM leased"  # noqa: S608 - of constants
-END = f"WITH {ENDED} SELECT true FROM closed"  # noqa: S608
-END_AND_CLAIM = (
-    f"WITH {ENDED}, {LEASED} SELECT true, {COLUMNS} FROM closed LEFT JOIN leased ON true"  # noqa: S608
-)
+END = f"WITH {ENDED} SELECT true FROM noted"  # noqa: S608
+END_AND_CLAIM = f"WITH {ENDED}, {LEASED} SELECT true, {COLUMNS} FROM noted LEFT JOIN leased ON true"  # noqa: S608
 # A row that may not be claimed now waits in PostgreSQL; nothing is used up.
 REFUSE = """
     UPDATE outbox SET state = 'pending', queued_at = NULL

@@ -10,21 +10,21 @@ from django.db import connection
 from outbox.models import Priority, QueueControl
 from outbox.queues import queues
 
-DRAIN_SAMPLE_SECONDS = 10
+SAMPLE_SECONDS = 10
 # The share of a new sample in the remembered drain: it follows a change within about a minute.
 SAMPLE_SHARE = 0.2
 
 
-def drained_per_second(queue: str) -> float:
-    """Return how many attempts of this queue ended per second, over the last ten."""
+def attempts_ended(queue: str, *, seconds: int) -> int:
+    """Return how many attempts of this queue ended in the last `seconds`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM outbox_attempt WHERE queue = %s"
             " AND ended_at > statement_timestamp() - make_interval(secs => %s)",
-            [queue, DRAIN_SAMPLE_SECONDS],
+            [queue, seconds],
         )
         (ended,) = cursor.fetchone() or (0,)
-    return float(ended) / DRAIN_SAMPLE_SECONDS
+    return int(ended)
 
 
 def waiting_by_priority() -> dict[str, list[int]]:
@@ -70,7 +70,9 @@ def record_backlog(*, held: Collection[str]) -> None:
     known = {*queues(), *waiting, *QueueControl.objects.values_list("name", flat=True)}
     for queue in sorted(known):
         counts = waiting.get(queue, [0] * len(Priority))
-        sample = drained_per_second(queue) if any(counts) and queue not in held else 0.0
+        sample = 0.0
+        if any(counts) and queue not in held:
+            sample = attempts_ended(queue, seconds=SAMPLE_SECONDS) / SAMPLE_SECONDS
         with connection.cursor() as cursor:
             cursor.execute(
                 RECORD,

@@ -77,6 +77,8 @@ class Outbox(models.Model):
     queued_at = models.DateTimeField(_("queued"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
+    # The attempt that runs, or the last one; its record is written when it ends.
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
     attempt_count = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
     max_attempts = models.PositiveIntegerField(_("attempts allowed"))
     # Kept after the end, so that a worker whose commit was cut off can see that it succeeded.
@@ -96,7 +98,7 @@ class Outbox(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["handler", "dedupe_key"],
-                condition=~models.Q(state="discarded"),
+                condition=models.Q(dedupe_key__isnull=False) & ~models.Q(state="discarded"),
                 name="outbox_dedupe",
             ),
             models.CheckConstraint(
@@ -167,7 +169,6 @@ class Outbox(models.Model):
 
 
 class Outcome(models.TextChoices):
-    RUNNING = "running", _("running")
     SUCCEEDED = "succeeded", _("succeeded")
     FAILED = "failed", _("failed")
     TIMED_OUT = "timed_out", _("timed out")
@@ -176,20 +177,23 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try to hand a row to its handler; kept when staff retry the row."""
+    """One try to hand a row to its handler, written when it has ended; kept when staff retry."""
 
-    # Without an index of its own: the unique constraint begins with it.
+    # Without an index of its own: the unique constraint begins with it. And unchecked: attempts are
+    # written by the statement that ends the row's attempt, and deleted before the row.
     outbox = models.ForeignKey(
-        Outbox, on_delete=models.CASCADE, related_name="attempts", db_index=False
+        Outbox,
+        on_delete=models.CASCADE,
+        related_name="attempts",
+        db_index=False,
+        db_constraint=False,
     )
     queue = models.CharField(_("queue"), max_length=50, default="", db_default="")
     number = models.PositiveIntegerField(_("number"))
-    started_at = models.DateTimeField(_("started"), db_default=Now())
-    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"))
+    ended_at = models.DateTimeField(_("ended"), db_default=Now())
     worker = models.CharField(_("worker"), max_length=100)
-    outcome = models.CharField(
-        _("outcome"), max_length=15, choices=Outcome, db_default=Outcome.RUNNING
-    )
+    outcome = models.CharField(_("outcome"), max_length=15, choices=Outcome)
     error_class = models.CharField(
         _("error"), max_length=200, blank=True, default="", db_default=""
     )
@@ -213,9 +217,9 @@ class Attempt(models.Model):
         return f"attempt {self.number} of row {self.outbox_id}"
 
     @property
-    def seconds(self) -> float | None:
-        """How long the attempt took; None while it runs."""
-        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+    def seconds(self) -> float:
+        """How long the attempt took."""
+        return (self.ended_at - self.started_at).total_seconds()
 
 
 class Action(models.TextChoices):

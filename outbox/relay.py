@@ -33,35 +33,47 @@ JUST_DUE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Tick:
-    """What a round did: how many rows it moved, and whether due rows may be left over."""
+    """What a round did: how many rows it moved, whether due rows may be left over, and whether a
+    window had run dry although there were some."""
 
     moved: int
-    backlog: bool
+    has_backlog: bool
+    ran_dry: bool
 
 
 @dataclass
 class Relay:
-    """The rounds of one relay; it remembers only how large each queue's window may be."""
+    """The rounds of one relay; it remembers how large each queue's window may be, and which queues
+    may have due rows left over."""
 
     windows: dict[str, int] = field(default_factory=dict)
+    _left_over: set[str] = field(default_factory=set)
 
     def tick(self) -> Tick:
         """Fill every queue's window with due rows; empty that of a queue that is held back."""
-        total, backlog = 0, False
+        total, ran_dry = 0, False
+        left_over: set[str] = set()
         holds = flow.holds()
         for queue in queues():
             try:
                 if queue in holds:
                     withdraw(queue, holds[queue])
                     continue
-                room, priority = _room(window.lengths(queue), self._window(queue))
+                lengths = window.lengths(queue)
+                if queue in self._left_over and lengths.total < self._window(queue) // 2:
+                    self._widen(queue)
+                    ran_dry = True
+                room, priority = _room(lengths, self._window(queue))
             except redis.RedisError as error:
                 logger.warning("redis is away queue=%s error=%s", queue, error)
                 continue
             moved = move_due(queue, limit=room, priority=priority) if room else 0
             total += moved
-            backlog = backlog or moved >= room
-        return Tick(moved=total, backlog=backlog)
+            if moved >= room or priority < Priority.LOW:
+                left_over.add(queue)
+                ran_dry = ran_dry or queue not in self._left_over  # not known yet: look again soon
+        self._left_over = left_over
+        return Tick(moved=total, has_backlog=bool(left_over), ran_dry=ran_dry)
 
     def repair(self) -> None:
         """Take back what died or got lost, and measure the drain. Once a second is enough."""
@@ -69,8 +81,8 @@ class Relay:
         workers.forget_old()
         holds = flow.holds()
         for queue in queues():
-            drained = measure.drained_per_second(queue) * WINDOW_SECONDS
-            self.windows[queue] = max(WINDOW_MIN, min(int(drained), WINDOW_MAX))
+            drained = measure.attempts_ended(queue, seconds=WINDOW_SECONDS)
+            self.windows[queue] = max(WINDOW_MIN, min(drained, WINDOW_MAX))
             try:
                 recover_lost(queue)
                 if queue not in holds:
@@ -83,6 +95,9 @@ class Relay:
         """Measure the backlog and check what must be 0. A few times a minute is enough."""
         measure.record_backlog(held=flow.holds().keys())
         conservation.check()
+
+    def _widen(self, queue: str) -> None:
+        self.windows[queue] = min(2 * self._window(queue), WINDOW_MAX)
 
     def _window(self, queue: str) -> int:
         return self.windows.get(queue, WINDOW_MIN)

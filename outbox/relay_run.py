@@ -25,10 +25,10 @@ from outbox.workers import worker_name
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 2.0
-# Between ticks while due rows are left over: the queues' windows are refilled before they empty.
-BACKLOG_SECONDS = 0.05
-# Between ticks while the windows are full: they hold work for longer than this.
-FULL_SECONDS = 0.25
+# Between ticks while due rows are left over: the windows hold work for longer than this.
+BACKLOG_SECONDS = 0.25
+# Between ticks while a window runs dry all the same: it is being widened.
+DRY_SECONDS = 0.02
 ERROR_SECONDS = 0.5
 REPAIR_SECONDS = 1.0
 OBSERVE_SECONDS = 10.0
@@ -75,8 +75,8 @@ class Run:
             tick = self._relay.tick()
             if self._note_tick():
                 return None
-            if tick.backlog:
-                return BACKLOG_SECONDS if tick.moved else FULL_SECONDS
+            if tick.has_backlog:
+                return DRY_SECONDS if tick.ran_dry else BACKLOG_SECONDS
             return relay.next_due_seconds(at_most=TICK_SECONDS)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("tick failed error=%s", error)

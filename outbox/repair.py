@@ -54,7 +54,7 @@ def recover_lost(queue: str) -> int:
     return lost
 
 
-# The row and the attempt that its dead worker left open end in one statement.
+# The row is taken back and the attempt of its dead worker noted in one statement.
 EXPIRE = """
     WITH expired AS MATERIALIZED (
         SELECT id FROM outbox
@@ -70,11 +70,12 @@ EXPIRE = """
             lease_token = NULL
         FROM expired WHERE outbox.id = expired.id
         RETURNING outbox.id, event_type, payload, aggregate_id, attempt_count, request_id,
-                  handler, state
-    ), closed AS (
-        UPDATE outbox_attempt SET ended_at = statement_timestamp(), outcome = %(outcome)s,
-            error_class = 'LeaseExpired', error_message = %(message)s
-        FROM ended WHERE outbox_id = ended.id AND number = ended.attempt_count
+                  handler, state, queue, worker, started_at
+    ), noted AS (
+        INSERT INTO outbox_attempt (outbox_id, queue, number, worker, started_at, ended_at,
+                                    outcome, error_class, error_message)
+        SELECT id, queue, attempt_count, worker, started_at, statement_timestamp(),
+               %(outcome)s, 'LeaseExpired', %(message)s FROM ended
     )
     SELECT id, event_type, payload, aggregate_id, attempt_count, request_id, handler, state
     FROM ended

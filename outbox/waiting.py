@@ -51,8 +51,6 @@ class Reason:
 AHEAD = """
     SELECT mine.id, mine.available_at > statement_timestamp(),
         mine.lease_expires_at < statement_timestamp(),
-        (SELECT started_at FROM outbox_attempt
-         WHERE outbox_id = mine.id AND number = mine.attempt_count),
         (SELECT count(*) FROM (
             (SELECT FROM outbox AS other WHERE other.state = 'queued' AND other.queue = mine.queue
                 AND (other.priority, other.available_at, other.id)
@@ -94,7 +92,6 @@ class _Facts:
 
     is_early: bool
     is_expired: bool | None
-    started_at: datetime | None
     ahead: int
 
 
@@ -103,7 +100,7 @@ def _reason(row: Outbox, facts: _Facts, hold: flow.Hold | None, is_served: bool)
         return Reason(Cause.NO_QUEUE)
     if row.state == State.PROCESSING:
         cause = Cause.LEASE_EXPIRED if facts.is_expired else Cause.LEASED
-        return Reason(cause, at=facts.started_at, worker=row.worker)
+        return Reason(cause, at=row.started_at, worker=row.worker)
     if hold and hold.paused_at:
         return Reason(Cause.PAUSED, at=hold.paused_at)
     if facts.is_early:

@@ -63,14 +63,12 @@ def beat(queue: str) -> None:
 # The rows under lease are few: an index holds them alone.
 LIVE = """
     SELECT coalesce(worker.name, busy.worker), coalesce(worker.queue, busy.queue),
-           coalesce(worker.seen_at, attempt.started_at), busy.id, attempt.started_at
+           coalesce(worker.seen_at, busy.started_at), busy.id, busy.started_at
     FROM (SELECT * FROM outbox_worker
           WHERE seen_at > statement_timestamp() - make_interval(secs => %s)) AS worker
-    FULL JOIN (SELECT id, worker, queue, attempt_count FROM outbox
+    FULL JOIN (SELECT id, worker, queue, started_at FROM outbox
           WHERE state = 'processing' AND lease_expires_at > statement_timestamp()) AS busy
         ON busy.worker = worker.name
-    LEFT JOIN outbox_attempt AS attempt
-        ON attempt.outbox_id = busy.id AND attempt.number = busy.attempt_count
     ORDER BY 2, 1
 """
 

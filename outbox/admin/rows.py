@@ -34,7 +34,7 @@ class AttemptInline(ReadOnly, TabularInline):
 
     @admin.display(description=_("took"))
     def took(self, attempt: Attempt) -> str:
-        return "–" if attempt.seconds is None else f"{attempt.seconds:.3f} s"
+        return f"{attempt.seconds:.3f} s"
 
     @admin.display(description=_("error"))
     def error(self, attempt: Attempt) -> str:
