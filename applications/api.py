@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 
 from accounts.requests import request_id, signed_in_user
 from applications import idempotency, read_model, selectors, services
+from applications.admission import check_disk
 from applications.exceptions import FieldError, InvalidSubmission, LengthRequired
 from applications.models import Application
 from applications.parsers import SubmissionParser
@@ -134,6 +135,7 @@ def _check_headers(request: Request) -> None:
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired  # Django would take the body for an empty one
     check_content_length(request.META.get("CONTENT_LENGTH"))
+    check_disk()
 
 
 def _as_api_error(errors: Iterable[FieldError]) -> ValidationError | PermissionDenied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
@@ -59,3 +60,27 @@ class KeyReused(APIException):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_detail = _("This Idempotency-Key was used for a request with other content.")
     default_code = "idempotency_key_reused"
+
+
+class Overloaded(APIException):
+    """`wait` is the seconds after which the backlog should have fallen; becomes Retry-After."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = _(
+        "More applications are waiting than we can work off in time. Nothing was stored; "
+        "send yours again later."
+    )
+    default_code = "overloaded"
+
+    def __init__(self, *, wait: int) -> None:
+        super().__init__()
+        self.wait = wait
+
+
+class StorageFull(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = _(
+        "We have no room for more documents just now. Nothing was stored; send yours again later."
+    )
+    default_code = "storage_full"
+    wait = settings.FULL_DISK_RETRY_SECONDS  # becomes Retry-After

@@ -22,7 +22,16 @@ from rest_framework.request import Request
 
 from accounts.requests import is_htmx, request_id, signed_in_user
 from applications import idempotency, read_model, services
-from applications.exceptions import InvalidKey, InvalidSubmission, KeyInUse, KeyReused, TooLarge
+from applications.admission import check_disk
+from applications.exceptions import (
+    InvalidKey,
+    InvalidSubmission,
+    KeyInUse,
+    KeyReused,
+    Overloaded,
+    StorageFull,
+    TooLarge,
+)
 from applications.models import Application
 from applications.parsers import SubmissionParser
 from applications.polling import retry_after_seconds
@@ -89,7 +98,10 @@ def apply(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             check_content_length(request.META.get("CONTENT_LENGTH"))
+            check_disk()
             _parse(request)
+        except StorageFull as error:
+            return _come_back(_unread_form(request, error.detail, status=503), error.wait)
         except (TooLarge, RequestDataTooBig):
             return _unread_form(request, _("All of it together is too large."), status=413)
         except ValidationError:
@@ -125,11 +137,19 @@ def _apply(request: HttpRequest) -> HttpResponse:
         return _form(request, draft, _by_field(error), status=400)
     except TooLarge as error:
         return _form(request, draft, {"files": [error.detail]}, status=413)
+    except Overloaded as error:
+        answer = _form(request, draft, {"form": [error.detail]}, status=error.status_code)
+        return _come_back(answer, error.wait)
     except (KeyInUse, KeyReused, InvalidKey) as error:
         texts = _texts()
         text = texts["alreadySent"] if isinstance(error, KeyReused) else texts["unfinished"]
         return _form(request, draft, {"form": [text]}, status=error.status_code)
     return redirect(accepted.answer["statusUrl"])
+
+
+def _come_back(response: HttpResponse, seconds: int) -> HttpResponse:
+    response["Retry-After"] = str(seconds)
+    return response
 
 
 def _by_field(error: InvalidSubmission) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from applications import idempotency, read_model
+from applications.admission import check_backlog
 from applications.models import (
     TERMINAL_STATUSES,
     Application,
@@ -41,8 +42,8 @@ def submit(
 ) -> Accepted:
     """Store a submission and the work that it calls for, in one transaction.
 
-    Raises `InvalidSubmission` or `TooLarge` (nothing is stored, the key stays free), `KeyInUse` and
-    `KeyReused`.
+    Raises `InvalidSubmission`, `TooLarge` or `Overloaded` (nothing is stored, the key stays free),
+    `KeyInUse` and `KeyReused`.
     """
     for staged in draft.files:
         staged.keep()
@@ -51,6 +52,7 @@ def submit(
             former = idempotency.claim(claim) if claim else None
             if former is None:
                 submission = validate(draft, may_set_priority=student.is_staff)
+                check_backlog(submission.priority)
                 answer = _answer(_store(student, submission, request_id))
                 if claim:
                     idempotency.remember(claim, answer)

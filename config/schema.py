@@ -66,6 +66,10 @@ ERRORS = {
         413: "A file, or all of it, is too large.",
         415: "Not multipart/form-data.",
         422: "The key was used for other content before.",
+        503: (
+            "Too much is waiting, there is no room for documents, or the database can't be "
+            "reached; see Retry-After."
+        ),
     },
     "openCheckout": {
         401: "Not signed in.",

@@ -6,14 +6,17 @@ from functools import partial
 
 from notifications import services
 from notifications.models import Occasion
-from outbox.exceptions import PermanentError
+from outbox.exceptions import PermanentError, Unavailable
 from outbox.registry import Finish, Message, handler
 
 
 def _send(message: Message, occasion: Occasion) -> Finish | None:
     if message.aggregate_id is None:
         raise PermanentError("The row names no application.")
-    sent = services.send(application_id=message.aggregate_id, occasion=occasion)
+    try:
+        sent = services.send(application_id=message.aggregate_id, occasion=occasion)
+    except services.MailServerUnavailable as error:
+        raise Unavailable(str(error)) from error
     return partial(services.record, sent) if sent else None
 
 

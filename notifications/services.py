@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import uuid
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -23,6 +24,14 @@ SUBJECTS = {
 }
 
 
+# RFC 5321: the server closes and serves nobody.
+SERVICE_NOT_AVAILABLE = 421
+
+
+class MailServerUnavailable(Exception):
+    """The mail server refuses to serve anybody just now."""
+
+
 @dataclass(frozen=True)
 class SentMail:
     """A mail that the server has accepted and that no row says so yet."""
@@ -38,7 +47,8 @@ def send(*, application_id: uuid.UUID, occasion: Occasion) -> SentMail | None:
     """Send the mail of this occasion; None if it went out before.
 
     No transaction may be open: a mail server can take long. If the process dies between the
-    server's acceptance and `record`, the mail is sent again, with the same Message-ID.
+    server's acceptance and `record`, the mail is sent again, with the same Message-ID. Raises
+    `MailServerUnavailable` if the server refuses connections, or everybody.
     """
     if Mail.objects.filter(application_id=application_id, occasion=occasion).exists():
         return None
@@ -50,8 +60,21 @@ def send(*, application_id: uuid.UUID, occasion: Occasion) -> SentMail | None:
         subject=SUBJECTS[occasion],
         message_id=message_id(application_id, occasion),
     )
-    _compose(mail, _context(application)).send()
+    try:
+        _compose(mail, _context(application)).send()
+    except (ConnectionRefusedError, smtplib.SMTPException) as error:
+        if _serves_nobody(error):
+            raise MailServerUnavailable(str(error)) from error
+        raise
     return mail
+
+
+def _serves_nobody(error: Exception) -> bool:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return {code for code, _ in error.recipients.values()} == {SERVICE_NOT_AVAILABLE}
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code == SERVICE_NOT_AVAILABLE
+    return isinstance(error, ConnectionRefusedError)
 
 
 def record(mail: SentMail) -> None:

@@ -78,7 +78,6 @@ class Relay:
     def repair(self) -> None:
         """Take back what died or got lost, and measure the drain. Once a second is enough."""
         expire_leases()
-        workers.forget_old()
         holds = flow.holds()
         for queue in queues():
             drained = measure.attempts_ended(queue, seconds=WINDOW_SECONDS)
@@ -93,6 +92,7 @@ class Relay:
 
     def observe(self) -> None:
         """Measure the backlog and check what must be 0. A few times a minute is enough."""
+        workers.forget_old()
         measure.record_backlog(held=flow.holds().keys())
         conservation.check()
 

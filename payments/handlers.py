@@ -8,7 +8,7 @@ from functools import partial
 from applications import services as applications
 from applications.models import EventType
 from applications.models import PaymentState as Fact
-from outbox.exceptions import PermanentError
+from outbox.exceptions import PermanentError, Unavailable
 from outbox.registry import Finish, Message, handler
 from payments import providers, services
 
@@ -35,6 +35,8 @@ def create_payment(message: Message) -> Finish:
         checkout = services.request_checkout(payment)
     except providers.ProviderRejected as error:
         raise PermanentError(str(error)) from error
+    except providers.ProviderUnavailable as error:
+        raise Unavailable(str(error), retry_after_seconds=error.retry_after_seconds) from error
     return partial(services.record_checkout, payment, checkout)
 
 

@@ -13,6 +13,7 @@ from payments.providers.base import (
     ProviderError,
     ProviderEvent,
     ProviderRejected,
+    ProviderUnavailable,
 )
 from payments.providers.sandbox import SandboxProvider
 
@@ -25,6 +26,7 @@ __all__ = [
     "ProviderError",
     "ProviderEvent",
     "ProviderRejected",
+    "ProviderUnavailable",
     "SandboxProvider",
     "UnknownProvider",
     "get_provider",

@@ -14,6 +14,17 @@ class ProviderError(Exception):
     """The provider couldn't be reached or couldn't answer. The same call may be repeated."""
 
 
+class ProviderUnavailable(ProviderError):
+    """The provider refuses to serve anybody just now: no connection, 429 or 5xx. Not if it is slow.
+
+    `retry_after_seconds` is what it asked for, 0 if it did not.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ProviderRejected(ProviderError):
     """The provider refuses this request and will refuse it again."""
 
@@ -73,7 +84,8 @@ class PaymentProvider(Protocol):
     def create_checkout(self, request: CheckoutRequest) -> Checkout:
         """Make a checkout, or return the one of this idempotency key, however it is by now.
 
-        Raise `ProviderRejected` if repeating can't help, `ProviderError` if it may.
+        Raise `ProviderRejected` if repeating can't help, `ProviderUnavailable` if nobody is served
+        just now, `ProviderError` if repeating may help otherwise.
         """
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes) -> ProviderEvent:

@@ -20,6 +20,7 @@ from payments.providers.base import (
     ProviderError,
     ProviderEvent,
     ProviderRejected,
+    ProviderUnavailable,
 )
 
 TIMEOUT = httpx.Timeout(5, connect=2)
@@ -90,14 +91,24 @@ class SandboxProvider:
                 base_url=self._base_url, timeout=TIMEOUT, trust_env=False, verify=_tls()
             ) as client:
                 answer = client.post(path, headers=headers, json=body)
+        except httpx.ConnectError as error:
+            raise ProviderUnavailable("The sandbox refuses connections.") from error
         except httpx.HTTPError as error:
             raise ProviderError(f"The sandbox can't be reached: {type(error).__name__}.") from error
         if answer.is_success:
             return answer
         problem = f"The sandbox answered {answer.status_code}: {answer.text[:200]}"
-        if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise ProviderUnavailable(problem, retry_after_seconds=_retry_after(answer))
+        if answer.is_client_error:
             raise ProviderRejected(problem)
         raise ProviderError(problem)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Return the seconds of Retry-After; 0 without one, or for a date, which no provider sends."""
+    value = answer.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0.0
 
 
 @cache

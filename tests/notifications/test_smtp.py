@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import smtplib
 from collections.abc import Iterator
 from email import policy
 
@@ -65,12 +66,45 @@ def test_mail_reaches_the_server_as_it_was_composed(mailbox):
     assert "can be paid now" in html.get_content()
 
 
+class Refusing(Mailbox):
+    """Answers every mail with one and the same reply."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__()
+        self.reply = reply
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
+        return self.reply
+
+
 @pytest.mark.django_db
-def test_mail_server_that_is_away_is_an_error_to_be_retried(settings):
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("421 We close", services.MailServerUnavailable),
+        ("550 No such mailbox", smtplib.SMTPRecipientsRefused),
+    ],
+)
+def test_mail_server_that_serves_nobody_is_told_from_one_that_refuses_an_address(
+    settings, reply: str, error: type[Exception]
+):
+    server = Controller(Refusing(reply), hostname="127.0.0.1", port=free_port())
+    server.start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = server.hostname, server.port
+    application = ApplicationFactory.create()
+
+    with pytest.raises(error):
+        services.send(application_id=application.pk, occasion=Occasion.RECEIVED)
+    server.stop()
+
+
+@pytest.mark.django_db
+def test_mail_server_that_is_away_is_unavailable(settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
     application = ApplicationFactory.create()
 
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(services.MailServerUnavailable):
         services.send(application_id=application.pk, occasion=Occasion.RECEIVED)
     assert get_connection().timeout == 5

@@ -18,6 +18,7 @@ from payments.providers import (
     ProviderError,
     ProviderEvent,
     ProviderRejected,
+    ProviderUnavailable,
     SandboxProvider,
     UnknownProvider,
     get_provider,
@@ -114,9 +115,9 @@ def test_create_checkout_with_a_wrong_api_key_is_rejected(service: Sandbox) -> N
         (404, ProviderRejected),
         (422, ProviderRejected),
         (302, ProviderError),
-        (429, ProviderError),
-        (500, ProviderError),
-        (503, ProviderError),
+        (429, ProviderUnavailable),
+        (500, ProviderUnavailable),
+        (503, ProviderUnavailable),
     ],
 )
 def test_create_checkout_maps_answers_to_errors(status: int, error: type[Exception]) -> None:
@@ -140,10 +141,20 @@ def test_create_checkout_may_be_repeated_without_a_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    with pytest.raises(ProviderError, match="ConnectError") as raised:
+    with pytest.raises(ProviderUnavailable, match="refuses connections") as raised:
         provider_at(f"http://127.0.0.1:{port}").create_checkout(checkout_request())
 
-    assert raised.type is ProviderError
+    assert raised.value.retry_after_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("", 0), ("-1", 0), ("1.5", 0), ("Tue, 24 Nov 2026 10:00:00 GMT", 0)],
+)
+def test_create_checkout_reads_what_the_provider_asks_to_wait(header: str, seconds: float) -> None:
+    answer = httpx.Response(503, headers={"Retry-After": header} if header else {})
+
+    assert sandbox._retry_after(answer) == seconds
 
 
 def test_create_checkout_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
