@@ -1,4 +1,4 @@
-"""The sidebar of the admin (setting UNFOLD)."""
+"""The sidebar and the first page of the admin (setting UNFOLD)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from outbox import conservation
 from outbox.models import DeadLetter
 
 # A count that is shown on every page may not take long, however many there are.
@@ -32,7 +33,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         (
             _("Background work"),
-            [dead_letters, _link(request, _("Outbox rows"), "outbox_outbox", "outbox")],
+            [
+                dead_letters,
+                _link(request, _("Queues"), "outbox_queuecontrol", "stacks"),
+                _link(request, _("Outbox rows"), "outbox_outbox", "outbox"),
+            ],
         ),
         (
             _("People"),
@@ -60,3 +65,9 @@ def _link(request: HttpRequest, title: str | Promise, model: str, icon: str) -> 
 def _dead_letter_badge() -> int | str:
     count = DeadLetter.objects.dead().order_by()[: COUNT_LIMIT + 1].count()
     return count if count <= COUNT_LIMIT else f"{COUNT_LIMIT}+"
+
+
+def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add to the first page what must not be overlooked, for those who may see the queues."""
+    may_see = request.user.has_perm("outbox.view_queuecontrol")
+    return {**context, "broken_gauges": conservation.broken() if may_see else []}

@@ -146,7 +146,7 @@ Q_CLUSTER = {
     "save_limit": -1,  # successes are not saved: the attempt in PostgreSQL is the record
     "workers": WORKERS_PER_QUEUE,
     "queue_limit": 1,  # ids held in process memory are out of reach for priorities
-    "guard_cycle": 0.5,
+    "guard_cycle": 1,  # a whole number of these must fit into the time limit, or it is never seen
     "recycle": 5000,
     "timeout": CLUSTER_TIMEOUT_SECONDS,
     "retry": CLUSTER_TIMEOUT_SECONDS + 1,
@@ -341,6 +341,7 @@ UNFOLD = {
     ],
     "STYLES": [lambda request: static("sluice/admin.css")],
     "SIDEBAR": {"navigation": "config.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "config.navigation.first_page",
     "COLORS": {
         # The blue of the student's pages.
         "primary": {

@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 
 from applications.models import Application
 from notifications.models import Mail
+from outbox.admin import words
 from outbox.models import Attempt, Outbox, Outcome, StaffAction, State
+from outbox.waiting import why_waiting
 from payments.models import ProviderEvent
 
 
@@ -24,13 +26,15 @@ from payments.models import ProviderEvent
 class Entry:
     """A line of the trace: when, which part of the system, what, and more about it.
 
-    `seconds` is how long it took, where that is known; `body` a long text such as a traceback.
+    `waits` is why a row that is not finished waits; `seconds` how long it took, where that is known;
+    `body` a long text such as a traceback.
     """
 
     at: datetime
     source: str
     title: str
     detail: str = ""
+    waits: str = ""
     seconds: float | None = None
     failed: bool = False
     body: str = ""
@@ -55,7 +59,9 @@ def _timeline(application: Application) -> Iterator[Entry]:
 
 
 def _rows(application: Application) -> Iterator[Entry]:
-    for row in Outbox.objects.filter(aggregate_id=application.id):
+    rows = list(Outbox.objects.filter(aggregate_id=application.id))
+    reasons = why_waiting(rows)
+    for row in rows:
         detail = _("queue %(queue)s, %(priority)s, now %(state)s") % {
             "queue": row.queue,
             "priority": row.get_priority_display(),
@@ -63,7 +69,8 @@ def _rows(application: Application) -> Iterator[Entry]:
         }
         if row.request_id:
             detail += _(", request %(id)s") % {"id": row.request_id}
-        yield Entry(row.created_at, _("outbox"), str(row), detail)
+        waits = words.why(reasons[row.pk]) if row.pk in reasons else ""
+        yield Entry(row.created_at, _("outbox"), str(row), detail, waits)
         if row.state == State.PROCESSING and row.started_at:
             title = _("attempt %(number)d of %(handler)s #%(row)d: running") % {
                 "number": row.attempt_count,

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -17,20 +16,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from outbox import dead_letters
+from outbox.admin.reason_form import ReasonForm
 from outbox.admin.rows import RowAdmin
 from outbox.exceptions import NotDead
-from outbox.models import DeadLetter, StaffAction
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        label=_("Reason"),
-        max_length=StaffAction._meta.get_field("reason").max_length,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
-    )
+from outbox.models import DeadLetter
 
 
 @admin.register(DeadLetter)
@@ -108,7 +99,7 @@ class DeadLetterAdmin(RowAdmin):
             "form": form,
             "opts": self.model._meta,
         }
-        return TemplateResponse(request, "outbox/decide.html", context)
+        return TemplateResponse(request, "outbox/decide_dead_letters.html", context)
 
     def _carry_out(self, request: HttpRequest, verb: str, ids: list[int], reason: str) -> None:
         function = dead_letters.retry if verb == "retry" else dead_letters.discard

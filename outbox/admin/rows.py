@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -12,9 +13,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
+from unfold.views import ChangeList
 
-from outbox.models import Attempt, Outbox, StaffAction
+from outbox.admin import words
+from outbox.admin.cells import stacked
+from outbox.models import UNFINISHED_STATES, Attempt, Outbox, StaffAction
 from outbox.read_only import ReadOnly
+from outbox.waiting import why_waiting
 
 STATE_COLOURS = {
     "pending": "info",
@@ -112,15 +117,31 @@ class RowAdmin(ReadOnly, ModelAdmin):
         }
 
 
+def _find_reasons(rows: Iterable[Any]) -> None:
+    """Give each of the rows the `reason` why it waits: None for one that is finished."""
+    rows = list(rows)
+    reasons = why_waiting(rows)
+    for row in rows:
+        row.reason = reasons.get(row.pk)
+
+
+class RowList(ChangeList):
+    """One page of rows with the reasons why they wait: asked for once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        _find_reasons(self.result_list)
+
+
 @admin.register(Outbox)
 class OutboxAdmin(RowAdmin):
     list_display = [
         "id",
-        "event_type",
-        "handler",
+        "work",
         "queue",
         "priority",
         "coloured_state",
+        "why_waiting",
         "attempts_used",
         "created_at",
     ]
@@ -128,3 +149,27 @@ class OutboxAdmin(RowAdmin):
     search_fields = ["=id", "=aggregate_id", "=request_id"]
     search_help_text = _("Number of a row, id of an application or of a request")
     ordering = ["-id"]
+    readonly_fields = [*RowAdmin.readonly_fields, "why_waiting"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RowList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _find_reasons([row])
+        return row
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or obj.state not in UNFINISHED_STATES:
+            return list(fieldsets)
+        return [(_("Now"), {"fields": ["why_waiting"]}), *fieldsets]
+
+    @admin.display(description=_("work"), ordering="handler")
+    def work(self, row: Outbox) -> str:
+        return stacked(row.handler, [row.event_type])
+
+    @admin.display(description=_("why it waits"))
+    def why_waiting(self, row: Any) -> str:
+        return words.why(row.reason) if row.reason else "–"

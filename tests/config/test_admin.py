@@ -12,11 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Mail
-from outbox.models import Attempt
+from outbox.models import QueueControl
 from payments.models import ProviderEvent
 from tests.factories import (
     ApplicationFactory,
     ApplicationFileFactory,
+    AttemptFactory,
     DeadLetterFactory,
     OutboxFactory,
     PaymentFactory,
@@ -51,10 +52,12 @@ def make_provider_event() -> object:
 def make_dead_letter() -> object:
     row = DeadLetterFactory.create()
     for number in (1, 2, 3):
-        Attempt.objects.create(
-            outbox=row, number=number, worker="host:1", outcome="failed", error_class="Oops"
-        )
+        AttemptFactory.create(outbox=row, number=number, error_class="Oops")
     return row
+
+
+def make_queue() -> object:
+    return QueueControl.objects.create(name=f"queue{QueueControl.objects.count()}")
 
 
 PAGES: dict[str, Callable[[], object]] = {
@@ -65,6 +68,7 @@ PAGES: dict[str, Callable[[], object]] = {
     "notifications/mail": make_mail,
     "outbox/outbox": OutboxFactory.create,
     "outbox/deadletter": make_dead_letter,
+    "outbox/queuecontrol": make_queue,
 }
 
 

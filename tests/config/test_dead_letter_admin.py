@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
-from outbox.models import Attempt, Outbox, StaffAction
-from tests.factories import DeadLetterFactory, OutboxFactory, StaffFactory
+from outbox.models import Outbox, StaffAction
+from tests.factories import AttemptFactory, DeadLetterFactory, OutboxFactory, StaffFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ LIST = "/admin/outbox/deadletter/"
 def letter(db: None) -> Outbox:
     letter: Outbox = DeadLetterFactory.create(handler="create_payment")
     for number in (1, 2, 3):
-        Attempt.objects.create(
+        AttemptFactory.create(
             outbox=letter,
             number=number,
             worker=f"host:{number}",

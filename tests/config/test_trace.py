@@ -19,11 +19,13 @@ from tests.applications.documents import encrypted_pdf
 from tests.applications.submissions import submit, upload
 from tests.factories import (
     ApplicationFactory,
+    AttemptFactory,
     OutboxFactory,
     PaymentFactory,
     StaffFactory,
     UserFactory,
 )
+from tests.outbox.rows import leased_row
 from tests.working import work_off
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +70,7 @@ def application(staff: User) -> Application:
         outbox=row, action=Action.RETRY, user=staff, reason="provider is back", at=minute(4)
     )
     for number in (2, 1):
-        Attempt.objects.create(
+        AttemptFactory.create(
             outbox=row,
             number=number,
             worker="host:1",
@@ -101,6 +103,7 @@ def test_trace_has_everything_in_order(application):
     ]
     assert f"#{row_id}" in entries[1].title
     assert "request-7" in entries[1].detail
+    assert entries[1].waits == "No live worker on this queue"
     assert entries[2].seconds == 1.5
     assert "ProviderError: away" in entries[2].detail
     assert "provider is back" in entries[4].detail
@@ -159,14 +162,25 @@ def test_trace_page_of_an_unknown_application_is_not_there(client: Client, staff
     assert client.get(path).status_code == 404
 
 
+def test_trace_shows_the_attempt_that_runs():
+    application = ApplicationFactory.create()
+    row, _ = leased_row(aggregate_id=application.pk, attempt_count=1)
+
+    entries = trace_of(application)
+
+    row.refresh_from_db()
+    running = (row.started_at, f"attempt 2 of work #{row.pk}: running", row.worker, False)
+    assert [(e.at, e.title, e.detail, e.failed) for e in entries[1:]] == [running]
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_trace_makes_the_same_queries_for_any_size(rows, django_assert_num_queries):
     application = ApplicationFactory.create()
     for _ in range(rows):
         row = OutboxFactory.create(aggregate_id=application.pk)
-        Attempt.objects.create(outbox=row, number=1, worker="host:1")
+        AttemptFactory.create(outbox=row)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(9):
         assert len(trace_of(application)) == 2 * rows
 
 
@@ -184,4 +198,4 @@ def test_trace_of_a_real_run_tells_the_story(student, settings):
     assert {entry.source for entry in entries} == {"student", "outbox", "worker", "mail"}
     (failure,) = [entry for entry in entries if entry.failed]
     assert "create_payment" in failure.title
-    assert "ProviderError" in failure.body
+    assert "Unavailable: The sandbox refuses connections." in failure.body
