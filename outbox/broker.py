@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 TAKE_TURN = "outbox.tasks.take_turn"
 RUN_RELAY = "outbox.tasks.run_relay"
 RELAY_SCHEDULE = "outbox relay"
-POP_SECONDS = 1
+POP_SECONDS = 2
 # A stopping cluster's pusher asks again after this, until it is told to end.
 DRAINED_SECONDS = 0.1
 # django-q2 would pause for ten seconds after an error of its broker.
@@ -55,7 +55,7 @@ class OutboxBroker(redis_broker.Redis):  # type: ignore[misc] # django-q2 is not
         return str(self.list_key).removeprefix("django_q:").removesuffix(":q")
 
     def dequeue(self) -> list[tuple[None, bytes | str]] | None:
-        """Wait up to a second for something to do; survive a Redis that is away.
+        """Wait up to two seconds for something to do; survive a Redis that is away.
 
         A cluster that stops, or whose main process was killed, takes nothing more: what it took
         now would only be missed.

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
@@ -66,6 +67,7 @@ LEASED = """
         WHERE id = %(next_id)s AND state || '' = 'queued' AND queue = %(queue)s
             AND NOT EXISTS (SELECT FROM control
                 WHERE paused OR (open AND probe_row_id IS DISTINCT FROM outbox.id))
+            {only_if}
         RETURNING id, event_type, payload, aggregate_id, attempt_count, request_id,
                   handler, max_attempts, lease_token
     )"""
@@ -94,9 +96,13 @@ COLUMNS = """
     leased.id, event_type, payload, aggregate_id, attempt_count, request_id,
     handler, max_attempts, lease_token,
     coalesce((SELECT open FROM control), false), coalesce((SELECT suspect FROM control), false)"""
-CLAIM = f"WITH {LEASED} SELECT true, {COLUMNS} FROM leased"  # noqa: S608 - of constants
+CLAIM = f"WITH {LEASED.format(only_if='')} SELECT true, {COLUMNS} FROM leased"  # noqa: S608 - of constants
 END = f"WITH {ENDED} SELECT true FROM noted"  # noqa: S608
-END_AND_CLAIM = f"WITH {ENDED}, {LEASED} SELECT true, {COLUMNS} FROM noted LEFT JOIN leased ON true"  # noqa: S608
+# Who has lost the lease on its row gets none on the next: the attempt would be made by nobody.
+AND_CLAIM = LEASED.format(only_if="AND EXISTS (SELECT FROM noted)")
+END_AND_CLAIM = (
+    f"WITH {ENDED}, {AND_CLAIM} SELECT true, {COLUMNS} FROM noted LEFT JOIN leased ON true"  # noqa: S608
+)
 # A row that may not be claimed now waits in PostgreSQL; nothing is used up.
 REFUSE = """
     UPDATE outbox SET state = 'pending', queued_at = NULL
@@ -126,9 +132,10 @@ def claim(queue: Queue, row_id: int) -> Lease | None:
 def deliver(lease: Lease, next_id: NextId = lambda: None) -> tuple[Outcome, Lease | None]:
     """Make the attempt that the lease is for; return how it ended, and the lease on the next row.
 
-    `next_id` is asked when the work is done; what it returns is claimed in the transaction that
-    ends this attempt. It is not asked after an attempt that was cut off.
+    `next_id` is asked once, when the work is done; what it returns is claimed in the transaction
+    that ends this attempt. It is not asked after an attempt that was cut off.
     """
+    next_id = cache(next_id)  # an attempt whose effects can't be committed is ended a second time
     handler = find_handler(lease.handler_name)
     try:
         try:

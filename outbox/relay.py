@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from outbox import conservation, flow, measure, window, workers
 from outbox.models import Outbox, Priority, State
 from outbox.queues import get_queue, queues
-from outbox.repair import expire_leases, recover_lost, unqueue
+from outbox.repair import expire_leases, overdue_queues, recover_lost, unqueue
 
 logger = logging.getLogger(__name__)
 
@@ -76,19 +76,19 @@ class Relay:
         return Tick(moved=total, has_backlog=bool(left_over), ran_dry=ran_dry)
 
     def repair(self) -> None:
-        """Take back what died or got lost, and measure the drain. Once a second is enough."""
+        """Take back what died or got lost; where rows are left over, size the window by the drain
+        and see to the aged ones. Once a second is enough."""
         expire_leases()
-        holds = flow.holds()
-        for queue in queues():
-            drained = measure.attempts_ended(queue, seconds=WINDOW_SECONDS)
-            self.windows[queue] = max(WINDOW_MIN, min(drained, WINDOW_MAX))
-            try:
+        try:
+            for queue in overdue_queues():
                 recover_lost(queue)
-                if queue not in holds:
-                    aged = self._window(queue) // AGED_EVERY - window.lengths(queue).aged
-                    move_aged(queue, limit=max(aged, 0))
-            except redis.RedisError as error:
-                logger.warning("redis is away queue=%s error=%s", queue, error)
+            for queue in self._left_over:
+                drained = measure.attempts_ended(queue, seconds=WINDOW_SECONDS)
+                self.windows[queue] = max(WINDOW_MIN, min(drained, WINDOW_MAX))
+                aged = self._window(queue) // AGED_EVERY - window.lengths(queue).aged
+                move_aged(queue, limit=max(aged, 0))
+        except redis.RedisError as error:
+            logger.warning("redis is away error=%s", error)
 
     def observe(self) -> None:
         """Measure the backlog and check what must be 0. A few times a minute is enough."""

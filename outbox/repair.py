@@ -30,6 +30,19 @@ def unqueue(row_ids: list[int]) -> int:
         )
 
 
+def overdue_queues() -> list[str]:
+    """Return the queues with rows that were queued some time ago and not leased: some may be lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT queue FROM outbox WHERE state = 'queued'
+            AND queued_at < statement_timestamp() - make_interval(secs => %s)
+            """,
+            [LOST_SECONDS],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 def recover_lost(queue: str) -> int:
     """Send queued rows whose ids Redis no longer has back to `pending`; return how many.
 

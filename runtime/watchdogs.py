@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 15.0
 # How long a new relay run is given to tick before the relay's cluster is restarted.
 RELAY_GRACE_SECONDS = 8.0
-# Looks in a row, about a second apart. After an outage of the database the first ones find old
-# signs of life; a healthy worker gives a new one every `workers.PING_SECONDS`.
-STUCK_LOOKS = 6
+# Looks in a row, two seconds apart. After an outage of the database the first ones find old signs
+# of life; a healthy worker gives a new one every `workers.PING_SECONDS`.
+STUCK_LOOKS = 3
 
 
 class RelayWatchdog:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,29 @@ STOP_SECONDS = 25.0
 
 
 class RunningSystem:
-    """One `python -m runtime run` on a state directory of its own."""
+    """One `python -m runtime run` on a state directory of its own; `env` adds to its environment."""
 
-    def __init__(self, state_dir: Path, port: int, output: Path) -> None:
+    def __init__(
+        self, state_dir: Path, port: int, output: Path, *, env: Mapping[str, str] | None = None
+    ) -> None:
         self.state_dir = state_dir
         self.port = port
         self.address = f"http://127.0.0.1:{port}"
         self._output = output
         # Only what a fresh shell has: this test may itself run in the environment of a system.
-        env = {
+        environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "STATE_DIR": str(state_dir),
             "PORT": str(port),
             "WORKERS_PER_QUEUE": "1",
+            **(env or {}),
         }
         with output.open("wb") as file:
             self.process = subprocess.Popen(
                 (sys.executable, "-m", "runtime", "run"),
                 cwd=PROJECT_DIR,
-                env=env,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

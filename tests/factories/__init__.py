@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import factory
+from django.db.models.functions import Now
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
 from applications.models import Application, ApplicationFile, DocumentsState, PaymentState, Status
-from outbox.models import DeadReason, Outbox, State
+from notifications.models import Mail
+from outbox.models import Attempt, DeadReason, Outbox, Outcome, State
 from payments.models import Payment
 
 
@@ -73,6 +75,20 @@ class DeadLetterFactory(OutboxFactory):
     attempt_count = 3
 
 
+class AttemptFactory(DjangoModelFactory[Attempt]):
+    """An attempt that failed just now."""
+
+    class Meta:
+        model = Attempt
+
+    outbox = factory.SubFactory(OutboxFactory)
+    queue = factory.SelfAttribute("outbox.queue")
+    number = 1
+    started_at = factory.LazyFunction(Now)
+    worker = "host:1"
+    outcome = Outcome.FAILED
+
+
 class PaymentFactory(DjangoModelFactory[Payment]):
     class Meta:
         model = Payment
@@ -81,3 +97,17 @@ class PaymentFactory(DjangoModelFactory[Payment]):
     provider = "sandbox"
     amount = 5000
     currency = "USD"
+
+    class Params:
+        paid = factory.Trait(state=PaymentState.PAID, paid_at=factory.LazyFunction(Now))
+
+
+class MailFactory(DjangoModelFactory[Mail]):
+    class Meta:
+        model = Mail
+
+    application = factory.SubFactory(ApplicationFactory)
+    occasion = "received"
+    recipient = "student@example.com"
+    subject = "We received your application"
+    message_id = factory.Sequence(lambda n: f"<{n}@example.com>")
