@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test demo check lint types format clean help
+.PHONY: run test demo check lint types format chaos bench-engine clean help
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/.run-installed ## Run the whole system at http://127.0.0.1:$${PORT:-8000}
 	@exec $(BIN)/python -m runtime run
@@ -39,6 +39,12 @@ format: $(VENV)/.dev-installed ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+chaos: $(VENV)/.dev-installed ## Break a running system and see what holds (SEEDS="1 2 3")
+	@exec $(BIN)/python -m tests.chaos $(SEEDS)
+
+bench-engine: $(VENV)/.bench-installed ## Measure the engine beside two others (ARGS=--quick: a small run)
+	@exec $(BIN)/python -m benchmarks.engine $(ARGS)
+
 clean: ## Remove the virtual environment; the data in .state stays
 	rm -rf $(VENV)
 
@@ -56,4 +62,9 @@ $(VENV)/.run-installed: requirements.txt | $(BIN)/uv
 $(VENV)/.dev-installed: requirements-dev.txt requirements.txt $(VENV)/.run-installed
 	@echo "Installing requirements-dev.txt ..."
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench-installed: requirements-bench.txt requirements.txt $(VENV)/.run-installed
+	@echo "Installing requirements-bench.txt ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-bench.txt
 	@touch $@

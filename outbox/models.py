@@ -120,17 +120,18 @@ class Outbox(models.Model):
             ),
         ]
         indexes = [
-            # Read by relay.move_due: the best due rows of a queue.
+            # Read by relay.move_due and relay.next_due_seconds: the best due rows of a queue.
             models.Index(
                 fields=["queue", "priority", "available_at", "id"],
                 condition=models.Q(state="pending"),
                 name="outbox_pending",
             ),
-            # Read by relay.move_aged and relay.next_due_seconds: what is due first, any priority.
+            # Read by relay.move_aged. Its condition keeps it out of move_due's plans, which would
+            # have to sort the whole backlog.
             models.Index(
                 fields=["queue", "available_at"],
-                condition=models.Q(state="pending"),
-                name="outbox_due_first",
+                condition=models.Q(state="pending", priority__gt=0),
+                name="outbox_aged",
             ),
             # Read by relay.recover_lost.
             models.Index(

@@ -139,7 +139,8 @@ MOVE = """
 MOVE_DUE = MOVE.format(
     urgent_enough="AND priority <= %(priority)s", order="priority, available_at, id"
 )
-MOVE_AGED = MOVE.format(urgent_enough="", order="available_at, id")
+# What is critical comes first anyway.
+MOVE_AGED = MOVE.format(urgent_enough="AND priority > 0", order="available_at, id")
 
 
 def move_due(queue: str, *, limit: int, priority: int = Priority.LOW) -> int:
