@@ -16,7 +16,7 @@ from tests.applications.documents import encrypted_pdf, pdf
 from tests.chaos.world import World
 
 STUDENTS = 4
-PAUSE_SECONDS = 0.35  # of each applicant, between two applications
+PAUSE_SECONDS = 0.8  # of each applicant, between two applications
 TIMEOUT_SECONDS = 8.0
 RETRY_SECONDS = 0.2
 # Of the applications whose fee is due so many are paid; the others wait for their student.

@@ -26,7 +26,8 @@ class Mailbox:
         self._server.stop()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        message = email.message_from_bytes(envelope.content or b"")
+        assert isinstance(envelope.content, bytes)
+        message = email.message_from_bytes(envelope.content)
         self.message_ids.append(message["Message-ID"])
         return "250 accepted"
 

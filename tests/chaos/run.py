@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -54,6 +55,10 @@ def run(
     finally:
         world.close()
         remove_data_dir(folder / "state" / "postgres")
+    if result.broken:
+        say(f"logs: {folder}")
+    else:
+        shutil.rmtree(folder)
     return result
 
 

@@ -51,7 +51,7 @@ class World:
         """Return the rows of a query; raises `psycopg.Error` while PostgreSQL is away."""
         url = self.environment["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            return connection.execute(query, parameters or None).fetchall()  # type: ignore[arg-type] # not a literal
+            return connection.execute(query, parameters or None).fetchall()
 
     def ask(self, query: str, *parameters: Any) -> Any:
         """Return the first column of the first row, waiting while PostgreSQL is away."""
