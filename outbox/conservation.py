@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from outbox.models import Gauge
 
@@ -56,7 +56,13 @@ RECORD = """
 def check() -> None:
     """Read every gauge and note what it says; one that is not 0 is also logged as an error."""
     for name, count in _checks.items():
-        finding = count()
+        try:
+            finding = count()
+        except (DatabaseError, InterfaceError):
+            raise  # the relay tries again once the database is back
+        except Exception:
+            logger.exception("gauge failed name=%s", name)
+            continue
         examples = [str(example) for example in finding.examples]
         with connection.cursor() as cursor:
             cursor.execute(RECORD, {"name": name, "value": finding.count, "examples": examples})

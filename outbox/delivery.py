@@ -108,8 +108,8 @@ REFUSE = """
     UPDATE outbox SET state = 'pending', queued_at = NULL
     WHERE id = %(next_id)s AND state = 'queued' AND queue = %(queue)s
         AND EXISTS (SELECT FROM outbox_queue WHERE name = %(queue)s
-            AND (paused_at IS NOT NULL OR opened_at IS NOT NULL)
-            AND probe_row_id IS DISTINCT FROM outbox.id)
+            AND (paused_at IS NOT NULL OR
+                (opened_at IS NOT NULL AND probe_row_id IS DISTINCT FROM outbox.id)))
 """
 
 

@@ -133,13 +133,13 @@ class Outbox(models.Model):
                 condition=models.Q(state="pending", priority__gt=0),
                 name="outbox_aged",
             ),
-            # Read by relay.recover_lost.
+            # Read by repair.recover_lost.
             models.Index(
                 fields=["queue", "queued_at"],
                 condition=models.Q(state="queued"),
                 name="outbox_queued",
             ),
-            # Read by relay.expire_leases, the watchdog and the list of workers.
+            # Read by repair.expire_leases, the watchdog and the list of workers.
             models.Index(
                 fields=["lease_expires_at"],
                 condition=models.Q(state="processing"),
@@ -210,7 +210,7 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["outbox", "number"], name="outbox_attempt_number"),
         ]
         indexes = [
-            # Read by relay.drain_rate.
+            # Read by measure.attempts_ended.
             models.Index(fields=["queue", "ended_at"], name="outbox_attempt_ended"),
         ]
 

@@ -194,7 +194,8 @@ def withdraw(queue: str, hold: flow.Hold) -> None:
     A row that a worker has popped meanwhile is refused by its claim and comes back too.
     """
     queued = Outbox.objects.filter(state=State.QUEUED, queue=queue)
-    ids = {*queued.values_list("pk", flat=True)} - {hold.probe_row_id}
+    probe = None if hold.paused_at else hold.probe_row_id
+    ids = {*queued.values_list("pk", flat=True)} - {probe}
     if ids and unqueue(sorted(ids)):
         window.clear(queue)
     if not hold.is_probe_due:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from outbox import dead_letters
-from outbox.delivery import deliver
 from outbox.exceptions import NotDead
 from outbox.models import Attempt, Outbox, StaffAction
 from outbox.registry import Message, handler
@@ -11,6 +10,7 @@ from outbox.relay import move_due
 from outbox.services import Event, publish
 from tests.factories import DeadLetterFactory
 from tests.outbox.rows import QUEUE, leased_row, outcomes, pending_row, queued_row, state_of
+from tests.working import deliver_one
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +104,7 @@ def test_row_fails_until_dead_is_retried_by_staff_and_delivered(staff, handlers)
     def next_attempt():
         Outbox.objects.filter(state="pending").update(available_at="2000-01-01T00:00:00Z")
         assert move_due(QUEUE, limit=10) == 1
-        return deliver(QUEUE, row.id)
+        return deliver_one(QUEUE, row.id)
 
     row = Outbox.objects.get(pk=publish(Event("thing_happened")).row_ids[0])
     results = [next_attempt(), next_attempt()]

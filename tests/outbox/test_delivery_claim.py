@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from outbox.delivery import claim, deliver, worker_name
+from outbox.delivery import claim
 from outbox.models import Attempt, Outbox
 from outbox.queues import get_queue
 from outbox.registry import handler
+from outbox.workers import worker_name
 from tests.outbox.rows import QUEUE, leased_row, outcomes, pending_row, queued_row, state_of
+from tests.working import deliver_one
 
 pytestmark = pytest.mark.django_db
 
 
-def test_claim_leases_the_row_and_opens_its_next_attempt():
+def test_claim_leases_the_row_for_its_next_attempt():
     row = queued_row(attempt_count=1, payload={"a": 1}, request_id="request-1")
 
     lease = claim(get_queue(QUEUE), row.id)
@@ -22,8 +22,7 @@ def test_claim_leases_the_row_and_opens_its_next_attempt():
     row.refresh_from_db()
     assert (row.state, row.attempt_count, row.worker) == ("processing", 2, worker_name())
     assert row.lease_token == lease.token
-    assert outcomes(row) == [(2, "running")]
-    assert Attempt.objects.get().worker == worker_name()
+    assert outcomes(row) == []
     message = lease.message
     assert (message.id, message.payload, message.attempt) == (row.id, {"a": 1}, 2)
     assert (message.event_type, message.request_id) == ("thing_happened", "request-1")
@@ -35,8 +34,8 @@ def test_claim_lease_lasts_for_the_attempt_and_its_record():
     claim(get_queue(QUEUE), row.id)
 
     row.refresh_from_db()
-    started = Attempt.objects.get().started_at
-    assert (row.lease_expires_at - started).total_seconds() == get_queue(QUEUE).lease_seconds
+    lasts = (row.lease_expires_at - row.started_at).total_seconds()
+    assert round(lasts, 1) == get_queue(QUEUE).lease_seconds
 
 
 def test_claim_of_a_leased_row_fails_and_counts_nothing():
@@ -45,7 +44,7 @@ def test_claim_of_a_leased_row_fails_and_counts_nothing():
     assert claim(get_queue(QUEUE), row.id) is None
     row.refresh_from_db()
     assert (row.attempt_count, row.lease_token) == (1, lease.token)
-    assert outcomes(row) == [(1, "running")]
+    assert outcomes(row) == []
 
 
 @pytest.mark.parametrize("state", ["pending", "delivered", "dead", "discarded"])
@@ -87,18 +86,14 @@ def test_deliver_of_a_double_id_runs_the_handler_once(handlers):
 
     row = queued_row()
 
-    assert [deliver(QUEUE, row.id), deliver(QUEUE, row.id)] == ["succeeded", None]
+    assert [deliver_one(QUEUE, row.id), deliver_one(QUEUE, row.id)] == ["succeeded", None]
     assert seen == [row.id]
 
 
 def test_deliver_to_an_unknown_handler_is_a_dead_letter(handlers):
     row = queued_row(handler="removed_long_ago")
 
-    assert deliver(QUEUE, row.id) == "failed"
+    assert deliver_one(QUEUE, row.id) == "failed"
     row.refresh_from_db()
     assert (row.state, row.dead_reason, row.attempt_count) == ("dead", "unknown_event", 1)
     assert Attempt.objects.get().error_message == "removed_long_ago"
-
-
-def test_worker_name_says_which_process():
-    assert worker_name().endswith(f":{os.getpid()}")

@@ -5,11 +5,11 @@ import uuid
 import pytest
 from django.db import connection
 
-from outbox.delivery import deliver
 from outbox.models import Attempt, Outbox, StaffAction
 from outbox.registry import Message, handler
 from outbox.services import Event, publish
 from tests.outbox.rows import QUEUE, outcomes, pending_row, queued_row, state_of
+from tests.working import deliver_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,7 +21,7 @@ def test_deliver_commits_the_effects_of_finish_with_the_outcome(handlers):
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "succeeded"
+    assert deliver_one(QUEUE, row.id) == "succeeded"
     row.refresh_from_db()
     assert (row.state, row.dead_reason, row.attempt_count) == ("delivered", "", 1)
     assert row.finished_at is not None
@@ -42,7 +42,7 @@ def test_deliver_with_a_finish_that_raises_commits_nothing_of_it(handlers):
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "failed"
+    assert deliver_one(QUEUE, row.id) == "failed"
     assert Outbox.objects.count() == 1
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "failed")])
     assert Attempt.objects.get().error_message == "on the way out"
@@ -59,7 +59,7 @@ def test_deliver_with_effects_that_the_commit_refuses_is_a_failure(handlers):
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "failed"
+    assert deliver_one(QUEUE, row.id) == "failed"
     assert StaffAction.objects.count() == 0
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "failed")])
     assert Attempt.objects.get().error_class == "IntegrityError"
@@ -76,7 +76,7 @@ def test_deliver_runs_start_work_and_finish_in_this_order(handlers):
         steps.append(("work", connection.in_atomic_block))
         return lambda: steps.append(("finish", connection.in_atomic_block))
 
-    deliver(QUEUE, queued_row().id)
+    deliver_one(QUEUE, queued_row().id)
 
     assert steps == [("start", True), ("work", False), ("finish", True)]
 
@@ -89,7 +89,7 @@ def test_deliver_keeps_what_start_wrote_when_work_fails(handlers):
     def work(message):
         raise ValueError
 
-    deliver(QUEUE, queued_row().id)
+    deliver_one(QUEUE, queued_row().id)
 
     assert Outbox.objects.filter(handler="started").count() == 1
 
@@ -107,7 +107,7 @@ def test_deliver_with_a_start_that_raises_does_no_work(handlers):
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "failed"
+    assert deliver_one(QUEUE, row.id) == "failed"
     assert worked == []
     assert not Outbox.objects.filter(handler="started").exists()
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "failed")])
@@ -122,9 +122,9 @@ def test_deliver_runs_start_in_every_attempt(handlers):
             raise ValueError
 
     row = queued_row()
-    deliver(QUEUE, row.id)
+    deliver_one(QUEUE, row.id)
     Outbox.objects.filter(pk=row.pk).update(state="queued")
-    deliver(QUEUE, row.id)
+    deliver_one(QUEUE, row.id)
 
     assert started == [1, 2]
     assert outcomes(row) == [(1, "failed"), (2, "succeeded")]

@@ -4,6 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from outbox.models import Outbox
+from tests.factories import AttemptFactory, DeadLetterFactory
 from tests.outbox.rows import leased_row, move_time, pending_row, queued_row
 
 pytestmark = pytest.mark.django_db
@@ -13,15 +14,24 @@ pytestmark = pytest.mark.django_db
     ("columns", "constraint"),
     [
         ({"state": "failed"}, "outbox_state_known"),
+        ({"priority": 4}, "outbox_priority_known"),
+        ({"priority": -1}, "outbox_priority_known"),
         ({"state": "processing"}, "outbox_processing_is_leased"),
         ({"state": "dead"}, "outbox_dead_has_reason"),
         ({"state": "dead", "dead_reason": "bored"}, "outbox_dead_has_reason"),
         ({"state": "pending", "dead_reason": "permanent"}, "outbox_dead_has_reason"),
     ],
 )
-def test_outbox_refuses_a_row_that_cannot_be(columns: dict[str, str], constraint: str):
+def test_outbox_refuses_a_row_that_cannot_be(columns: dict[str, object], constraint: str):
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         pending_row(**columns)
+
+
+def test_attempt_of_a_row_has_a_number_of_its_own():
+    attempt = AttemptFactory.create()
+
+    with pytest.raises(IntegrityError, match="outbox_attempt_number"), transaction.atomic():
+        AttemptFactory.create(outbox=attempt.outbox)
 
 
 def test_outbox_due_is_pending_and_its_time_has_come():
@@ -32,17 +42,19 @@ def test_outbox_due_is_pending_and_its_time_has_come():
     assert list(Outbox.objects.due()) == [due]
 
 
-def test_outbox_waiting_includes_what_was_handed_to_redis():
-    rows = [pending_row(), queued_row()]
-    move_time(pending_row(), "available_at", 60)
-    leased_row()
+def test_outbox_unfinished_is_what_somebody_still_has_to_work_on():
+    rows = [pending_row(), queued_row(), leased_row()[0]]
+    dead = DeadLetterFactory.create()
+    for state in ("delivered", "discarded"):
+        pending_row(state=state)
 
-    assert list(Outbox.objects.waiting().order_by("id")) == rows
+    assert list(Outbox.objects.unfinished().order_by("id")) == rows
+    assert list(Outbox.objects.dead()) == [dead]
 
 
-def test_outbox_expired_is_leased_and_past_its_time():
-    row, _ = leased_row()
-    leased_row()
-    move_time(row, "lease_expires_at", -1)
+def test_attempt_seconds_is_how_long_it_took():
+    row = pending_row()
 
-    assert list(Outbox.objects.expired()) == [row]
+    attempt = AttemptFactory.create(outbox=row, started_at=row.created_at, ended_at=row.created_at)
+
+    assert attempt.seconds == 0

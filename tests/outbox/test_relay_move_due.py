@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import redis
 
-from outbox import relay, window
+from outbox import window
 from outbox.models import Outbox, Priority
-from outbox.relay import Relay, move_due
-from outbox.window import list_keys
+from outbox.redis_client import client as redis_client
+from outbox.relay import move_due
 from tests.outbox.conftest import ids_on_list
 from tests.outbox.rows import QUEUE, move_time, pending_row, queued_row, state_of
 
@@ -99,70 +99,26 @@ def test_move_due_with_redis_away_does_not_take_a_row_back_from_its_worker(monke
     assert state_of(row) == "delivered"
 
 
-def test_tick_fills_the_windows_of_all_queues():
-    rows = [pending_row(queue=q) for q in ("send_email", "create_payment", "verify_document")]
+def test_move_due_takes_no_row_less_urgent_than_asked():
+    high, normal, low = (pending_row(priority=p) for p in (1, 2, 3))
 
-    left_over = Relay().tick().backlog
+    moved = move_due(QUEUE, limit=10, priority=Priority.NORMAL)
 
-    assert not left_over
-    assert [state_of(row) for row in rows] == ["queued"] * 3
-
-
-def test_tick_stops_at_the_window_and_says_that_rows_may_be_left():
-    for _ in range(relay.WINDOW_MIN + 3):
-        pending_row()
-
-    left_over = Relay().tick().backlog
-
-    assert left_over
-    assert window.length(QUEUE) == relay.WINDOW_MIN
-    assert Outbox.objects.due().count() == 3
+    assert moved == 2
+    assert [state_of(row) for row in (high, normal, low)] == ["queued", "queued", "pending"]
 
 
-def test_tick_counts_what_already_waits_in_redis():
-    window.push(QUEUE, [(row_id, Priority.LOW) for row_id in range(relay.WINDOW_MIN - 2)])
-    for _ in range(5):
-        pending_row()
+def test_move_due_rings_the_bell_of_the_queue():
+    pending_row()
 
-    Relay().tick()
+    move_due(QUEUE, limit=10)
 
-    assert window.length(QUEUE) == relay.WINDOW_MIN
-    assert Outbox.objects.due().count() == 3
+    assert redis_client().llen(window.bell_key(QUEUE)) == 1
 
 
-def test_tick_of_one_full_queue_does_not_hold_up_another():
-    window.push(QUEUE, [(row_id, Priority.NORMAL) for row_id in range(relay.WINDOW_MIN)])
-    waiting, other = pending_row(), pending_row(queue="create_payment")
+def test_move_due_with_a_failed_push_takes_the_rows_back(push_fails):
+    rows = [pending_row(), pending_row()]
 
-    Relay().tick()
-
-    assert (state_of(waiting), state_of(other)) == ("pending", "queued")
-
-
-def test_tick_with_redis_away_leaves_the_rows_pending(redis_away):
-    row = pending_row()
-
-    assert not Relay().tick().backlog
-    assert state_of(row) == "pending"
-
-
-def test_tick_with_a_failed_push_does_not_ask_for_a_quick_next_one(push_fails):
-    for _ in range(relay.WINDOW_MIN + 1):
-        pending_row()
-
-    assert not Relay().tick().backlog
-    assert Outbox.objects.due().count() == relay.WINDOW_MIN + 1
-
-
-def test_tick_in_the_next_round_delivers_what_a_failed_push_left(push_fails, monkeypatch):
-    row = pending_row()
-    Relay().tick()
-    monkeypatch.undo()
-
-    Relay().tick()
-
-    assert (state_of(row), window.ids(QUEUE)) == ("queued", {row.id})
-
-
-def test_list_keys_are_in_the_order_of_urgency():
-    assert list_keys("q") == ["outbox:q:0", "outbox:q:1", "outbox:q:2", "outbox:q:3"]
+    assert move_due(QUEUE, limit=10) == 0
+    assert [state_of(row) for row in rows] == ["pending", "pending"]
+    assert Outbox.objects.filter(queued_at=None, attempt_count=0).count() == 2

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
@@ -8,10 +7,10 @@ import redis
 from django.db import DatabaseError, InterfaceError, connection, connections
 
 from outbox import broker, relay, relay_run, window
-from outbox.models import RelayRun
+from outbox.models import Gauge, RelayRun
 from outbox.redis_client import client as redis_client
 from outbox.relay_run import OVERDUE_SECONDS, RUN_SECONDS, TICK_SECONDS, Run
-from tests.outbox.rows import QUEUE, leased_row, move_time, pending_row, state_of
+from tests.outbox.rows import QUEUE, control_of, leased_row, move_time, pending_row, state_of
 
 pytestmark = pytest.mark.django_db
 
@@ -61,20 +60,25 @@ def test_step_repairs_only_once_in_a_while():
     assert state_of(row) == "processing"
 
 
-def test_step_comes_back_sooner_while_rows_are_left():
-    for _ in range(relay.WINDOW_MIN + 1):
-        pending_row()
-
-    assert Run().step() == relay_run.BACKLOG_SECONDS
-
-
-def test_step_comes_back_a_little_later_while_the_window_is_full():
+def test_step_comes_back_at_once_when_it_finds_a_backlog_and_then_while_it_lasts():
     for _ in range(relay.WINDOW_MIN + 1):
         pending_row()
     run = Run()
+
+    pauses = [run.step(), run.step()]
+
+    assert pauses == [relay_run.DRY_SECONDS, relay_run.BACKLOG_SECONDS]
+
+
+def test_step_observes_only_once_in_a_while():
+    run = Run()
+
+    run.step()
+    first = Gauge.objects.get(pk="stray_rows").checked_at
     run.step()
 
-    assert run.step() == relay_run.FULL_SECONDS
+    assert Gauge.objects.get(pk="stray_rows").checked_at == first
+    assert control_of(QUEUE).measured_at is not None
 
 
 def test_step_comes_back_when_the_next_row_is_due():
@@ -198,19 +202,16 @@ def test_step_goes_on_after_its_connection_was_terminated():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_run_moves_rows_until_the_cluster_stops(monkeypatch):
-    reader, writer = os.pipe()
-    monkeypatch.setattr(broker, "_drain_reader", reader)
+def test_run_moves_rows_until_the_cluster_stops(stop_cluster):
     row = pending_row()
 
     def stop_once_queued() -> None:
         redis_client().blpop([f"outbox:{QUEUE}:2"], 20)
-        os.close(writer)
+        stop_cluster()
 
     stopper = threading.Thread(target=stop_once_queued)
     stopper.start()
     relay_run.run()
     stopper.join()
-    os.close(reader)
 
     assert state_of(row) == "queued"

@@ -3,16 +3,18 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from outbox import relay
+from outbox import repair
 from outbox.models import Attempt, Outbox
 from outbox.registry import handler
-from outbox.relay import expire_leases
-from tests.outbox.rows import leased_row, move_time, outcomes, pending_row, state_of
+from outbox.repair import expire_leases
+from outbox.workers import worker_name
+from tests.factories import AttemptFactory
+from tests.outbox.rows import QUEUE, leased_row, move_time, outcomes, pending_row, state_of
 
 pytestmark = pytest.mark.django_db
 
 
-def test_expire_leases_sends_the_row_back_and_closes_its_attempt():
+def test_expire_leases_sends_the_row_back_and_notes_the_lost_attempt():
     row, _ = leased_row()
     move_time(row, "lease_expires_at", -1)
 
@@ -22,7 +24,8 @@ def test_expire_leases_sends_the_row_back_and_closes_its_attempt():
     assert row.finished_at is None
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.error_class) == ("lease_expired", "LeaseExpired")
-    assert attempt.ended_at is not None
+    assert (attempt.queue, attempt.number, attempt.worker) == (QUEUE, 1, worker_name())
+    assert attempt.ended_at >= attempt.started_at
     assert list(Outbox.objects.due()) == [row]
 
 
@@ -30,7 +33,7 @@ def test_expire_leases_leaves_a_lease_that_runs():
     row, _ = leased_row()
 
     assert expire_leases() == 0
-    assert (state_of(row), outcomes(row)) == ("processing", [(1, "running")])
+    assert (state_of(row), outcomes(row)) == ("processing", [])
 
 
 def test_expire_leases_with_attempts_used_up_makes_a_stalled_dead_letter(handlers):
@@ -104,11 +107,11 @@ def test_expire_leases_with_the_database_gone_in_on_dead_takes_nothing_back(hand
 
     with pytest.raises(DatabaseError):
         expire_leases()
-    assert (state_of(row), outcomes(row)) == ("processing", [(1, "running")])
+    assert (state_of(row), outcomes(row)) == ("processing", [])
 
 
 def test_expire_leases_takes_a_bounded_number_oldest_first(monkeypatch):
-    monkeypatch.setattr(relay, "EXPIRE_BATCH", 2)
+    monkeypatch.setattr(repair, "EXPIRE_BATCH", 2)
     rows = [leased_row()[0] for _ in range(3)]
     for row, seconds in zip(rows, (-10, -30, -20), strict=True):
         move_time(row, "lease_expires_at", seconds)
@@ -117,11 +120,11 @@ def test_expire_leases_takes_a_bounded_number_oldest_first(monkeypatch):
     assert [state_of(row) for row in rows] == ["processing", "pending", "pending"]
 
 
-def test_expire_leases_ends_only_the_open_attempt():
-    row, _ = leased_row()
-    Attempt.objects.create(outbox=row, number=7, worker="of another time")
+def test_expire_leases_keeps_the_history_of_earlier_attempts():
+    row, _ = leased_row(attempt_count=1)
+    AttemptFactory.create(outbox=row)
     move_time(row, "lease_expires_at", -1)
 
     expire_leases()
 
-    assert outcomes(row) == [(1, "lease_expired"), (7, "running")]
+    assert outcomes(row) == [(1, "failed"), (2, "lease_expired")]

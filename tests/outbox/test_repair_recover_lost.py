@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 import redis
-from django.db import connection
 
-from outbox import relay, window
 from outbox.models import Attempt, Priority
 from outbox.redis_client import client as redis_client
-from outbox.relay import LOST_SECONDS, Relay, move_due, next_due_seconds, recover_lost, window_size
+from outbox.relay import Relay, move_due
+from outbox.repair import LOST_SECONDS, overdue_queues, recover_lost, unqueue
 from tests.outbox.rows import QUEUE, leased_row, move_time, pending_row, queued_row, state_of
 
 pytestmark = pytest.mark.django_db
@@ -90,70 +89,27 @@ def test_repair_with_redis_away_still_takes_back_expired_leases(redis_away):
     assert state_of(row) == "pending"
 
 
-def _end_attempts(count: int, *, queue: str = QUEUE, seconds_ago: float = 1) -> None:
-    """As if `count` attempts of a queue had ended some seconds ago."""
-    row = pending_row(queue=queue, state="delivered")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO outbox_attempt (outbox_id, number, worker, outcome, ended_at)
-            SELECT %s, number, '', 'succeeded', clock_timestamp() - make_interval(secs => %s)
-            FROM generate_series(1, %s) AS number
-            """,
-            [row.id, seconds_ago, count],
-        )
+def test_unqueue_leaves_what_a_worker_has_claimed_meanwhile():
+    queued, (leased, _) = queued_row(), leased_row()
+
+    assert unqueue([queued.id, leased.id, pending_row().id]) == 1
+    assert (state_of(queued), state_of(leased)) == ("pending", "processing")
 
 
-@pytest.mark.parametrize(
-    ("ended", "size"),
-    [
-        (0, relay.WINDOW_MIN),
-        (50, relay.WINDOW_MIN),
-        (100, 20),
-        (500, 100),
-        (5_000, 1_000),
-        (6_000, relay.WINDOW_MAX),
-    ],
-)
-def test_window_size_is_two_seconds_of_the_drain_within_its_bounds(ended: int, size: int):
-    _end_attempts(ended)
+def test_overdue_queues_have_rows_that_were_queued_some_time_ago():
+    for queue in (QUEUE, QUEUE, "create_payment"):
+        move_time(queued_row(queue=queue), "queued_at", -LOST_SECONDS - 0.01)
+    move_time(queued_row(queue="verify_document"), "queued_at", 60)
+    move_time(leased_row(queue="verify_document")[0], "queued_at", -3600)
 
-    assert window_size(QUEUE) == size
+    assert sorted(overdue_queues()) == ["create_payment", QUEUE]
 
 
-def test_window_size_looks_only_at_its_queue_and_the_last_seconds():
-    _end_attempts(500, queue="create_payment")
-    _end_attempts(500, seconds_ago=relay.DRAIN_SAMPLE_SECONDS + 1)
+def test_repair_recovers_lost_rows_of_every_queue():
+    rows = [queued_row(queue=queue) for queue in (QUEUE, "create_payment")]
+    for row in rows:
+        move_time(row, "queued_at", -LOST_SECONDS - 1)
 
-    assert window_size(QUEUE) == relay.WINDOW_MIN
+    Relay().repair()
 
-
-def test_repair_sets_the_windows_that_tick_fills():
-    _end_attempts(100)
-    for _ in range(25):
-        pending_row()
-    current = Relay()
-
-    current.repair()
-    current.tick()
-
-    assert window.length(QUEUE) == 20
-
-
-@pytest.mark.parametrize(
-    ("due_in", "low", "high"),
-    [([], 2, 2), ([60], 2, 2), ([-5], 2, 2), ([60, 1], 0.5, 1), ([-5, 1], 0.5, 1)],
-)
-def test_next_due_seconds_is_the_first_coming_row_within_the_limit(
-    due_in: list[float], low: float, high: float
-):
-    for seconds in due_in:
-        move_time(pending_row(), "available_at", seconds)
-
-    assert low <= next_due_seconds(at_most=2) <= high
-
-
-def test_next_due_seconds_looks_only_at_pending_rows():
-    move_time(queued_row(), "available_at", 1)
-
-    assert next_due_seconds(at_most=2) == 2
+    assert [state_of(row) for row in rows] == ["pending", "pending"]

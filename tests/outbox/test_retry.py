@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from outbox.queues import queues
+from outbox.queues import get_queue, queues
 from outbox.retry import MAX_BACKOFF_SECONDS, RetryPolicy
 
 
@@ -84,3 +84,17 @@ def test_queues_have_the_policies_that_the_design_promises():
 
 def test_queue_lease_outlasts_an_attempt():
     assert [q.name for q in queues().values() if q.lease_seconds <= q.timeout_seconds] == []
+
+
+def test_queue_is_rate_limited_only_if_the_settings_say_so(settings):
+    options = {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10}
+    settings.OUTBOX_QUEUES = {"free": options, "limited": {**options, "rate_per_second": 5}}
+
+    rates = {name: queue.rate_per_second for name, queue in queues.__wrapped__().items()}
+
+    assert rates == {"free": None, "limited": 5}
+
+
+def test_get_queue_that_the_settings_do_not_have_is_an_error():
+    with pytest.raises(KeyError, match="no_such_queue"):
+        get_queue("no_such_queue")

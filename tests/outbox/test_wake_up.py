@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import select
 import threading
 from collections.abc import Iterator
@@ -8,10 +7,13 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from outbox import broker
+from outbox import dead_letters
+from outbox.delivery import deliver
 from outbox.registry import handler
 from outbox.services import Event, publish
 from outbox.wake_up import WakeUp
+from tests.factories import DeadLetterFactory
+from tests.outbox.rows import leased_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,16 +82,13 @@ def test_wait_without_a_notification_ends_with_its_time(wake_up):
     assert not is_ready(wake_up)
 
 
-def test_wait_returns_when_the_cluster_stops(wake_up, monkeypatch):
-    reader, writer = os.pipe()
-    monkeypatch.setattr(broker, "_drain_reader", reader)
+def test_wait_returns_when_the_cluster_stops(wake_up, stop_cluster):
     waiting = waits_in_thread(wake_up)
 
-    os.close(writer)
+    stop_cluster()
 
     waiting.join(LONG / 3)
     assert not waiting.is_alive()
-    os.close(reader)
 
 
 def test_wait_listens_anew_after_its_connection_was_cut_off(wake_up):
@@ -130,3 +129,29 @@ def test_wake_up_closes_its_connection():
 
     assert listener is not None
     assert listener.closed
+
+
+def test_publish_wakes_the_relay_at_the_commit(listening, handlers):
+    @handler("thing_happened", queue="send_email")
+    def work(message): ...
+
+    with transaction.atomic():
+        publish(Event("thing_happened"))
+
+    assert listening() == 1
+
+
+def test_retry_of_a_dead_letter_wakes_the_relay(listening, staff):
+    dead_letters.retry(row_id=DeadLetterFactory.create().pk, user_id=staff.pk, reason="again")
+
+    assert listening() == 1
+
+
+def test_attempt_whose_row_waits_for_the_next_wakes_the_relay(listening, handlers):
+    @handler("thing_happened", queue="send_email")
+    def work(message):
+        raise ValueError
+
+    deliver(leased_row()[1])
+
+    assert listening() == 1

@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from outbox.models import Attempt, RelayRun
-from outbox.watchdog import RELAY_STALE_SECONDS, STUCK_SECONDS, relay_is_stale, stuck_queues
-from tests.outbox.rows import QUEUE, leased_row, move_time, pending_row, queued_row
+from outbox import flow
+from outbox.models import RelayRun
+from outbox.queues import queues
+from outbox.watchdog import RELAY_STALE_SECONDS, relay_is_stale, stuck_queues
+from outbox.workers import LIVE_SECONDS
+from tests.outbox.rows import QUEUE, leased_row, move_time, queued_row, seen_worker
 
 pytestmark = pytest.mark.django_db
-LONG_AGO = -STUCK_SECONDS - 1
 
 
 def ran(seconds: float) -> None:
@@ -22,16 +24,11 @@ def ran(seconds: float) -> None:
         )
 
 
-def ended(queue: str, seconds: float) -> None:
-    """As if an attempt in `queue` had ended `seconds` from now."""
-    row = pending_row(queue=queue, state="delivered")
-    attempt = Attempt.objects.create(outbox=row, number=1, worker="w")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE outbox_attempt SET ended_at = clock_timestamp() + make_interval(secs => %s)"
-            " WHERE id = %s",
-            [seconds, attempt.id],
-        )
+@pytest.fixture
+def others_live(db: None) -> None:
+    """Every queue but QUEUE has a worker that was seen just now."""
+    for queue in queues().keys() - {QUEUE}:
+        seen_worker(f"{queue}:1", queue)
 
 
 @pytest.mark.parametrize(
@@ -50,69 +47,44 @@ def test_relay_is_stale_when_no_run_has_ticked_lately(ticks: list[float], stale:
     assert relay_is_stale() is stale
 
 
-def test_stuck_queues_names_a_queue_whose_queued_work_nobody_starts():
-    move_time(queued_row(), "available_at", LONG_AGO)
-
-    assert stuck_queues() == [QUEUE]
-
-
-def test_stuck_queues_leaves_rows_that_the_relay_has_not_queued():
-    move_time(pending_row(), "available_at", LONG_AGO)
-
-    assert stuck_queues() == []
-
-
-def test_stuck_queues_names_each_queue_once_in_order():
-    for queue in ("verify_document", QUEUE, "create_payment", QUEUE):
-        move_time(queued_row(queue=queue), "available_at", LONG_AGO)
-
+def test_stuck_queues_names_every_queue_without_a_worker_in_order():
     assert stuck_queues() == ["create_payment", QUEUE, "verify_document"]
 
 
-def test_stuck_queues_without_work_is_empty():
-    pending_row(state="delivered")
+@pytest.mark.parametrize(
+    ("seen", "stuck"), [(-LIVE_SECONDS - 0.01, [QUEUE]), (-LIVE_SECONDS + 5, []), (-1, [])]
+)
+def test_stuck_queues_names_a_queue_whose_worker_was_not_seen_lately(
+    others_live, seen: float, stuck: list[str]
+):
+    seen_worker("host:1", seconds=seen)
+
+    assert stuck_queues() == stuck
+
+
+def test_stuck_queues_needs_only_one_worker_to_be_seen(others_live):
+    seen_worker("host:1", seconds=-3600)
+    seen_worker("host:2")
 
     assert stuck_queues() == []
 
 
-@pytest.mark.parametrize("due_in", [60, -STUCK_SECONDS + 3])
-def test_stuck_queues_leaves_rows_that_are_not_due_for_long(due_in: float):
-    move_time(queued_row(), "available_at", due_in)
-
-    assert stuck_queues() == []
-
-
-def test_stuck_queues_leaves_a_queue_whose_worker_is_busy():
-    move_time(queued_row(), "available_at", LONG_AGO)
+def test_stuck_queues_leaves_a_queue_whose_worker_is_busy_with_a_row(others_live):
     leased_row()
 
     assert stuck_queues() == []
 
 
-def test_stuck_queues_names_a_queue_whose_busy_worker_has_lost_its_lease():
-    move_time(queued_row(), "available_at", LONG_AGO)
-    move_time(leased_row()[0], "lease_expires_at", -1)
+def test_stuck_queues_names_a_queue_whose_busy_worker_has_lost_its_lease(others_live):
+    row, _ = leased_row()
+    move_time(row, "lease_expires_at", -1)
 
     assert stuck_queues() == [QUEUE]
 
 
-def test_stuck_queues_leaves_a_queue_where_attempts_end():
-    move_time(queued_row(), "available_at", LONG_AGO)
-    ended(QUEUE, -1)
+def test_stuck_queues_leaves_a_queue_with_work_that_its_workers_may_not_start(others_live):
+    move_time(queued_row(), "queued_at", -3600)
+    flow.pause(queue=QUEUE, user_id=None, reason="maintenance")
+    seen_worker("host:1")
 
     assert stuck_queues() == []
-
-
-def test_stuck_queues_names_a_queue_where_attempts_have_stopped_ending():
-    move_time(queued_row(), "available_at", LONG_AGO)
-    ended(QUEUE, LONG_AGO)
-
-    assert stuck_queues() == [QUEUE]
-
-
-def test_stuck_queues_does_not_take_another_queue_for_a_sign_of_life():
-    move_time(queued_row(), "available_at", LONG_AGO)
-    ended("create_payment", -1)
-    leased_row(queue="verify_document")
-
-    assert stuck_queues() == [QUEUE]
