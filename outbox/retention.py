@@ -8,6 +8,8 @@ import time
 from django.conf import settings
 from django.db import connection, transaction
 
+from outbox.draining import is_draining
+
 logger = logging.getLogger(__name__)
 
 BATCH = 1_000
@@ -38,7 +40,7 @@ def prune() -> int:
     """
     pruned = 0
     until = time.monotonic() + RUN_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and not is_draining():
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(PRUNE, {"days": settings.OUTBOX_RETENTION_DAYS, "batch": BATCH})
             deleted = cursor.rowcount

@@ -15,9 +15,9 @@ from datetime import datetime
 from django.db import connection
 
 # How often a cluster without work sends its workers a task all the same.
-PING_SECONDS = 4.0
+PING_SECONDS = 2.0
 # A busy worker says so not more often than this.
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 # Not seen for longer than this, and without a lease that runs, a worker counts as gone.
 LIVE_SECONDS = 3 * PING_SECONDS
 KEEP_SECONDS = 3600.0
