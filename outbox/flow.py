@@ -96,7 +96,8 @@ def take_permit(queue: Queue) -> float:
     """Take the right to begin one attempt; return 0, or the seconds until there may be one.
 
     Starts of a rate-limited queue are at least `1 / rate_per_second` apart, whatever waits: a
-    provider's limit leaves no room for catching up. A permit that is not used is lost.
+    provider's limit leaves no room for catching up. So the permit is for a start at once, which
+    `note_start` confirms. One that is not used is lost.
     """
     if queue.rate_per_second is None:
         return 0.0
@@ -111,6 +112,16 @@ def take_permit(queue: Queue) -> float:
         )
         (seconds,) = cursor.fetchone()
     return max(float(seconds), 0.001)
+
+
+def note_start(queue: Queue) -> None:
+    """Count the distance to the next start from now: claiming took its time since the permit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE outbox_queue SET next_start_at = greatest(next_start_at,"
+            " clock_timestamp() + make_interval(secs => %s)) WHERE name = %s",
+            [1 / (queue.rate_per_second or 1), queue.name],
+        )
 
 
 # Of the attempts that fail while the breaker is open only the probe's moves the next probe.

@@ -24,8 +24,9 @@ WINDOW_SECONDS = 2
 WINDOW_MIN = 10
 WINDOW_MAX = 2_000
 # A row that has been due for longer is aged: it may also start on the share of the aged rows,
-# which is every `AGED_EVERY`th start of a queue, oldest first. So however much urgent work there
-# is, a row starts at the latest after AGED_SECONDS and AGED_EVERY starts for each older row.
+# which is every `AGED_EVERY`th start of each worker, oldest first. So however much urgent work
+# there is, a row starts at the latest after AGED_SECONDS, REPAIR_SECONDS, and for itself and each
+# older row AGED_EVERY starts of each worker.
 AGED_SECONDS = 60.0
 AGED_EVERY = 10
 JUST_DUE_SECONDS = 0.1

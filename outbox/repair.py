@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from outbox import window
 from outbox.delivery import announce_death
@@ -19,10 +21,11 @@ LOST_SECONDS = 2
 EXPIRE_BATCH = 100
 
 
-def unqueue(row_ids: list[int]) -> int:
-    """Send queued rows that nobody has claimed in the meantime back to `pending`."""
+def unqueue(row_ids: list[int], *, queued_for: float = 0.0) -> int:
+    """Send rows that have been queued for so many seconds, and that nobody has claimed in the
+    meantime, back to `pending`; return how many."""
     free = Outbox.objects.select_for_update(skip_locked=True).filter(
-        id__in=row_ids, state=State.QUEUED
+        id__in=row_ids, state=State.QUEUED, queued_at__lte=Now() - timedelta(seconds=queued_for)
     )
     with transaction.atomic():
         return Outbox.objects.filter(id__in=free.values("id")).update(
@@ -61,7 +64,8 @@ def recover_lost(queue: str) -> int:
     if not overdue:
         return 0
     # The lists are read after the rows: an id pushed in between can't be taken for lost.
-    lost = unqueue(sorted(overdue - window.ids(queue)))
+    # Another relay may have queued some of them anew.
+    lost = unqueue(sorted(overdue - window.ids(queue)), queued_for=LOST_SECONDS)
     if lost:
         logger.warning("recovered queue=%s rows=%d", queue, lost)
     return lost

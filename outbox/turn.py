@@ -35,6 +35,7 @@ class Turn:
     def __init__(self, queue_name: str) -> None:
         self._queue = get_queue(queue_name)
         self._until = time.monotonic() + TURN_SECONDS
+        self._is_rate_limited = self._queue.rate_per_second is not None
         self._lease: delivery.Lease | None = None
         self.timed_out = False
 
@@ -48,37 +49,41 @@ class Turn:
     def step(self) -> bool:
         """Take one row or deliver the one that was taken; return whether there may be more."""
         if self._lease is not None:
-            # What was done is recorded before anything is waited for.
-            outcome, self._lease = delivery.deliver(self._lease, self._next_id_now)
+            # A permit is for a start at once, so it is not asked for before this end is recorded.
+            next_id = _nothing if self._is_rate_limited else self._next_id
+            outcome, self._lease = delivery.deliver(self._lease, next_id)
             self.timed_out = outcome == Outcome.TIMED_OUT
             return not self.timed_out
         row_id = self._next_id()
         if row_id is None:
             return False
         self._lease = delivery.claim(self._queue, row_id)
+        if self._lease is not None and self._is_rate_limited:
+            flow.note_start(self._queue)
         return True
 
-    def _next_id_now(self) -> int | None:
-        return self._next_id(wait=False)
-
-    def _next_id(self, *, wait: bool = True) -> int | None:
+    def _next_id(self) -> int | None:
         if time.monotonic() >= self._until or is_draining():
             return None
         try:
-            if self._queue.rate_per_second is not None and not self._get_permit(wait=wait):
+            if self._is_rate_limited and not self._wait_for_permit():
                 return None
             return window.pop(self._queue.name, aged_first=next(_starts) % AGED_EVERY == 0)
         except redis.RedisError as error:
             logger.warning("pop failed queue=%s error=%s", self._queue.name, error)
             return None
 
-    def _get_permit(self, *, wait: bool) -> bool:
+    def _wait_for_permit(self) -> bool:
         """Take a permit of the queue's rate limit; none is wasted on an empty queue."""
         while window.lengths(self._queue.name).total and not is_draining():
             seconds = flow.take_permit(self._queue)
             if seconds == 0:
                 return True
-            if not wait or time.monotonic() + seconds >= self._until:
+            if time.monotonic() + seconds >= self._until:
                 return False
             time.sleep(min(seconds, PERMIT_LOOK_SECONDS))
         return False
+
+
+def _nothing() -> None:
+    return None

@@ -14,7 +14,7 @@ import redis
 from django.db import close_old_connections
 
 from outbox import watchdog
-from outbox.queues import RELAY_CLUSTER, queues
+from outbox.queues import RELAY_CLUSTER
 from runtime.supervisor import Supervisor, Watchdog
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class QueueWatchdog:
         close_old_connections()
         looks, self._looks = self._looks, {}  # empty again if the database does not answer
         for queue in watchdog.stuck_queues():
-            if queue not in queues() or supervisor.seconds_running(queue) < START_SECONDS:
+            if queue not in supervisor.names or supervisor.seconds_running(queue) < START_SECONDS:
                 continue
             if looks.get(queue, 0) + 1 < STUCK_LOOKS:
                 self._looks[queue] = looks.get(queue, 0) + 1

@@ -27,7 +27,12 @@ def row(application: Application, queue: str, state: str) -> None:
 
 @pytest.mark.parametrize(
     ("documents", "payment"),
-    [("waiting", "awaiting"), ("verifying", "paid"), ("verified", "none"), ("failed", "processing")],
+    [
+        ("waiting", "awaiting"),
+        ("verifying", "paid"),
+        ("verified", "none"),
+        ("failed", "processing"),
+    ],
 )
 def test_application_whose_next_step_is_ours_and_has_no_row_is_lost(documents: str, payment: str):
     lost = application(documents=documents, payment=payment)

@@ -33,6 +33,7 @@ GUARANTEES = (
         (
             "integration/test_leases.py::test_workers_at_once_with_the_same_id_one_gets_the_row",
             "integration/test_leases.py::test_outcome_of_a_worker_that_has_lost_its_lease_changes_nothing",
+            "integration/test_stopping.py::test_worker_that_comes_back_from_the_dead_changes_nothing",
         ),
     ),
     Guarantee(
@@ -52,6 +53,7 @@ GUARANTEES = (
         "What Redis loses is queued again from the rows, and uses no attempt.",
         (
             "outbox/test_repair_recover_lost.py::test_recover_lost_after_redis_lost_its_data_uses_no_attempt",
+            "integration/test_redis_loss.py::test_backlog_is_delivered_once_although_redis_loses_everything",
             "integration/test_two_relays.py::test_relays_at_once_bring_back_all_that_redis_lost",
         ),
     ),
@@ -73,22 +75,44 @@ GUARANTEES = (
     Guarantee(
         "A cluster that is told to stop ends its attempts or gives them back, and begins no other.",
         (
-            "integration/test_clusters.py::test_cluster_that_is_told_to_stop_ends_its_attempts_and_begins_no_other",
+            "integration/test_stopping.py::test_cluster_that_is_told_to_stop_under_load_repeats_nothing",
+            "integration/test_stopping.py::test_cluster_that_is_told_to_stop_gives_back_the_row_of_a_handler_that_hangs",
             "outbox/test_delivery_breaker.py::test_deliver_that_is_given_back_returns_the_attempt_and_is_due_at_once",
         ),
     ),
     Guarantee(
         "Urgent work starts before all other work of its queue, however much waits.",
         (
+            "integration/test_priorities.py::test_critical_row_starts_next_however_many_others_are_worked_off",
             "outbox/test_relay_tick.py::test_tick_finds_room_for_a_critical_row_in_a_window_full_of_others",
             "outbox/test_relay_move_due.py::test_move_due_takes_the_most_urgent_rows_first",
         ),
     ),
     Guarantee(
-        "Nothing starves: a row that has been due for 60 s also starts on every tenth start of its "
-        "queue, oldest first.",
+        "Nothing starves: a row that has been due for 60 s also competes for every tenth start of "
+        "each worker, oldest first.",
         (
+            "integration/test_priorities.py::test_aged_row_starts_while_an_endless_stream_of_urgent_rows_goes_on",
             "outbox/test_relay_move_aged.py::test_move_aged_takes_the_oldest_first_whatever_their_priority",
+        ),
+    ),
+    Guarantee(
+        "A paused queue starts nothing, also after a restart; a queue whose provider is away stops by "
+        "itself, and its probes cost no attempt.",
+        (
+            "integration/test_holds.py::test_rows_of_a_paused_queue_wait_over_a_restart_until_it_is_resumed",
+            "integration/test_holds.py::test_pause_stops_new_starts_at_once_while_a_backlog_is_worked_off",
+            "integration/test_holds.py::test_breaker_opens_saves_attempts_and_closes_when_the_provider_is_back",
+        ),
+    ),
+    Guarantee(
+        "Attempts of a rate-limited queue begin at least 1 / rate apart, over all workers.",
+        ("integration/test_holds.py::test_starts_of_a_rate_limited_queue_keep_their_distance",),
+    ),
+    Guarantee(
+        "A cluster that looks alive and does nothing is restarted.",
+        (
+            "integration/test_wedged_clusters.py::test_cluster_whose_idle_workers_were_killed_delivers_again",
         ),
     ),
     Guarantee(

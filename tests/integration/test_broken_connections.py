@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 from django.db import OperationalError, connection, connections
 
-from outbox import relay
-from outbox.delivery import deliver
+from outbox import repair
 from outbox.models import Attempt, Outbox
 from outbox.queues import queues
 from outbox.registry import handler
 from outbox.services import Event, publish
 from tests.integration.concurrently import another_connection, ask, in_thread, terminate_backend
 from tests.outbox.rows import QUEUE, outcomes, pending_row, queued_row, state_of
+from tests.working import deliver_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +41,7 @@ def test_outcome_is_recorded_although_the_connection_was_cut_off(handlers, where
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "succeeded"
+    assert deliver_one(QUEUE, row.id) == "succeeded"
     assert (state_of(row), outcomes(row)) == ("delivered", [(1, "succeeded")])
     assert Outbox.objects.filter(state="pending").count() == 1
 
@@ -54,7 +54,7 @@ def test_failure_is_recorded_although_the_connection_was_cut_off(handlers):
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "failed"
+    assert deliver_one(QUEUE, row.id) == "failed"
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "failed")])
     assert Attempt.objects.get().error_class == "OperationalError"
 
@@ -78,7 +78,7 @@ def test_outcome_is_written_once_although_nobody_told_whether_the_commit_took_pl
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "succeeded"
+    assert deliver_one(QUEUE, row.id) == "succeeded"
     assert (state_of(row), outcomes(row)) == ("delivered", [(1, "succeeded")])
     assert Outbox.objects.filter(state="pending").count() == 1
 
@@ -98,11 +98,11 @@ def test_worker_that_was_cut_off_and_has_lost_its_lease_has_not_succeeded(handle
         terminate_backend(pids[0])
         with another_connection() as other:
             ask(other, "UPDATE outbox SET lease_expires_at = now() - interval '1 second'")
-        assert in_thread(relay.expire_leases).result(20) == 1
+        assert in_thread(repair.expire_leases).result(20) == 1
 
     row = queued_row()
 
-    assert deliver(QUEUE, row.id) == "lease_expired"
+    assert deliver_one(QUEUE, row.id) == "lease_expired"
     assert (state_of(row), outcomes(row)) == ("pending", [(1, "lease_expired")])
 
 
@@ -122,7 +122,7 @@ def test_attempt_that_is_cut_off_while_it_waits_for_a_lock_is_recorded(handlers,
     with another_connection() as other:
         other.set_autocommit(False)
         ask(other, "SELECT id FROM outbox WHERE id = %s FOR UPDATE", wanted.id)
-        result = deliver(QUEUE, row.id)
+        result = deliver_one(QUEUE, row.id)
         other.rollback()
         other.set_autocommit(True)
 

@@ -18,7 +18,7 @@ from notifications.models import Mail
 from outbox.models import Outbox, RelayRun
 from outbox.watchdog import relay_is_stale
 from tests.factories import ApplicationFactory, ApplicationFileFactory, OutboxFactory
-from tests.integration.clusters import members, running_clusters
+from tests.integration.clusters import members, pid_of, running_clusters
 from tests.integration.concurrently import another_connection, ask
 from tests.outbox.rows import move_time, outcomes, state_of
 from tests.waiting import wait_until
@@ -82,7 +82,7 @@ def wait_for_workers(count: int) -> None:
 
 def pid_of_worker(row: Outbox) -> int:
     row.refresh_from_db()
-    return int(row.worker.rpartition(":")[2])
+    return pid_of(row.worker)
 
 
 def test_clusters_deliver_and_stop_when_they_are_told(tmp_path):

@@ -9,7 +9,8 @@ from outbox import window
 from outbox.models import Attempt, Outbox
 from outbox.redis_client import client as redis_client
 from outbox.registry import handler
-from outbox.relay import Relay, expire_leases, move_due, recover_lost
+from outbox.relay import Relay, move_due
+from outbox.repair import expire_leases, recover_lost
 from tests.integration.concurrently import another_connection, ask, at_once, in_thread
 from tests.outbox.conftest import ids_on_list
 from tests.outbox.rows import QUEUE, leased_row, move_time, pending_row

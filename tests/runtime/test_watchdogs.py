@@ -21,6 +21,7 @@ class RecordingSupervisor(Supervisor):
     """Notes what it is asked to restart."""
 
     age = START_SECONDS + 1
+    names = ["send_email"]
     restarted: list[str]
 
     def seconds_running(self, name: str) -> float:
@@ -126,3 +127,9 @@ def test_stuck_queue_whose_cluster_has_just_started_is_left_alone(recording, mon
     look(recording, monkeypatch, [["send_email"]] * STUCK_LOOKS)
 
     assert recording.restarted == []
+
+
+def test_stuck_queue_that_is_not_served_here_is_left_alone(recording, monkeypatch):
+    look(recording, monkeypatch, [["create_payment", "send_email"]] * STUCK_LOOKS)
+
+    assert recording.restarted == ["send_email"]
