@@ -40,9 +40,6 @@ class Engine(Protocol):
     def publish_one(self, key: int) -> None:
         """Publish one row and return when it is committed."""
 
-    def settle(self) -> None:
-        """Let the database do now what it would else do in the middle of a measurement."""
-
     def record(self) -> Record:
         """Read what is stored about the rows published since the last `clear`."""
 

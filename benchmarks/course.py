@@ -73,7 +73,7 @@ def _relays_and_rebuild(bench: Bench) -> dict[str, Any]:
 def _growth(bench: Bench) -> dict[str, Any]:
     engine = Sluice(bench.environment, keep_rows=True)
     with bench.console.step(f"sluice: a table of {bench.sizes.growth_rows} delivered rows"):
-        grow(engine, bench.sizes.growth_rows)
+        grow(bench, engine, bench.sizes.growth_rows)
     with bench.console.step("sluice: drain_rate, grown"):
         rates = [drain_rate(bench, engine) for _ in range(bench.sizes.repetitions)]
     with bench.console.step("sluice: idle_latencies, grown"):

@@ -56,7 +56,7 @@ def _seconds_until(condition: Callable[[], bool], lost_at: datetime, processes: 
 
 
 def _window_is_filled() -> bool:
-    return window.lengths(QUEUE).total > 0
+    return bool(window.ids(QUEUE))
 
 
 def _none_is_lost(lost_at: datetime) -> bool:

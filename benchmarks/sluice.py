@@ -41,11 +41,6 @@ class Sluice:
         with transaction.atomic():
             publish(_event(key))
 
-    def settle(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
-            cursor.execute("CHECKPOINT")
-
     def record(self) -> Record:
         rows = Outbox.objects.filter(
             pk__gt=self._last_id_before, state=State.DELIVERED, attempt_count=1

@@ -66,9 +66,6 @@ class Celery:
     def publish_one(self, key: int) -> None:
         publisher.send_task("bench_noop", args=(key,), producer=self._producer)
 
-    def settle(self) -> None:
-        pass
-
     def record(self) -> Record:
         ends = [
             datetime.fromisoformat(result["date_done"])

@@ -58,11 +58,6 @@ class Procrastinate:
     def publish_one(self, key: int) -> None:
         bench_noop.defer(key=key)
 
-    def settle(self) -> None:
-        with psycopg.connect(URL, autocommit=True) as connection:
-            connection.execute("ANALYZE")
-            connection.execute("CHECKPOINT")
-
     def record(self) -> Record:
         with psycopg.connect(URL) as connection:
             row = connection.execute(
