@@ -280,7 +280,7 @@ def _tell_breaker(lease: Lease, ending: Ending) -> None:
     if isinstance(ending.error, Unavailable):
         flow.note_unavailable(
             lease.queue.name,
-            cause=str(ending.error),
+            cause=ending.report()["error_message"],
             probe=lease.is_probe,
             retry_after_seconds=ending.error.retry_after_seconds,
         )

@@ -116,11 +116,13 @@ def take_permit(queue: Queue) -> float:
 
 def note_start(queue: Queue) -> None:
     """Count the distance to the next start from now: claiming took its time since the permit."""
+    if queue.rate_per_second is None:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE outbox_queue SET next_start_at = greatest(next_start_at,"
             " clock_timestamp() + make_interval(secs => %s)) WHERE name = %s",
-            [1 / (queue.rate_per_second or 1), queue.name],
+            [1 / queue.rate_per_second, queue.name],
         )
 
 

@@ -58,7 +58,7 @@ class Turn:
         if row_id is None:
             return False
         self._lease = delivery.claim(self._queue, row_id)
-        if self._lease is not None and self._is_rate_limited:
+        if self._lease is not None:
             flow.note_start(self._queue)
         return True
 
