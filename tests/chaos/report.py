@@ -45,9 +45,7 @@ def write(results: Sequence[Result]) -> str:
         + "".join(f"\n- {text}" for text in PROMISES)
         + "\n\n## The last run\n\n"
         + _setup()
-        + "\n"
         + _faults(results)
-        + "\n"
         + _counts(results)
     )
 
