@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from outbox.models import Gauge
 
@@ -58,7 +58,7 @@ def check() -> None:
     for name, count in _checks.items():
         try:
             finding = count()
-        except (DatabaseError, InterfaceError):
+        except (OperationalError, InterfaceError):
             raise  # the relay tries again once the database is back
         except Exception:
             logger.exception("gauge failed name=%s", name)

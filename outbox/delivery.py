@@ -4,7 +4,7 @@ Invariants, each kept where it is named:
 - a row has one worker at a time, and every claim uses up an attempt (`LEASED`);
 - nothing is claimed on a queue that is paused or whose breaker is open (`LEASED`);
 - only the holder of the lease changes the row (`ENDED`);
-- a handler's database effects and `delivered` commit together (`_record`).
+- a handler's database effects and `delivered` commit together (`_write`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection, connections,
 from outbox import flow
 from outbox.endings import DELIVERED, Ending, ending_of
 from outbox.exceptions import AttemptGivenBack, AttemptTimedOut, LeaseLost, Unavailable
-from outbox.models import Outbox, Outcome, State
+from outbox.models import DeadReason, Outbox, Outcome, State
 from outbox.queues import CHANNEL, LEASE_GRACE_SECONDS, Queue
 from outbox.registry import Finish, Handler, Message, find_handler
 from outbox.time_limit import time_limit
@@ -284,8 +284,14 @@ def _tell_breaker(lease: Lease, ending: Ending) -> None:
             probe=lease.is_probe,
             retry_after_seconds=ending.error.retry_after_seconds,
         )
-    elif _concerns_breaker(lease, ending) and ending.outcome != Outcome.GIVEN_BACK:
-        flow.note_available(lease.queue.name)
+    elif _concerns_breaker(lease, ending) and _has_asked(ending):
+        flow.note_available(lease.queue.name, probe=lease.is_probe)
+
+
+def _has_asked(ending: Ending) -> bool:
+    """Whether the attempt can have shown that a provider is there."""
+    gave_back = ending.outcome == Outcome.GIVEN_BACK
+    return not gave_back and ending.dead_reason != DeadReason.UNKNOWN_EVENT
 
 
 def _claim_parameters(queue: Queue, row_id: int) -> dict[str, Any]:

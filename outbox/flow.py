@@ -171,27 +171,34 @@ def note_unavailable(queue: str, *, cause: str, probe: bool, retry_after_seconds
         logger.warning("breaker opened queue=%s", queue)
 
 
-def note_available(queue: str) -> None:
-    """Close the breaker and forget its failures: an attempt ended otherwise than unavailable.
+def note_available(queue: str, *, probe: bool) -> None:
+    """Forget the failures in a row: an attempt ended otherwise than unavailable. Only a probe
+    closes a breaker that is open: other attempts began before it opened.
 
     Called in the transaction that ends the attempt.
     """
-    QueueControl.objects.filter(name=queue).update(
+    controls = QueueControl.objects.filter(name=queue)
+    if not probe:
+        controls.filter(opened_at=None).update(failures=0, cause="")
+        return
+    controls.update(
         failures=0, opened_at=None, probe_at=None, probe_row_id=None, failed_probes=0, cause=""
     )
-    logger.info("breaker closed queue=%s", queue)
+    logger.warning("breaker closed queue=%s", queue)
     _wake_relay()
 
 
-def arm_probe(*, queue: str, row_id: int, seconds: float) -> None:
+def arm_probe(*, queue: str, row_id: int, seconds: float) -> bool:
     """Let this one row be claimed although the breaker is open; the next probe is `seconds` away.
 
-    If the probe gets lost with its worker, the next one takes its place.
+    Returns False if no probe is due (any more). If the probe gets lost with its worker, the next one
+    takes its place.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE outbox_queue SET probe_row_id = %s,"
             " probe_at = clock_timestamp() + make_interval(secs => %s)"
-            " WHERE name = %s AND opened_at IS NOT NULL",
+            " WHERE name = %s AND opened_at IS NOT NULL AND probe_at <= clock_timestamp()",
             [row_id, seconds, queue],
         )
+        return bool(cursor.rowcount)

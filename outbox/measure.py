@@ -11,6 +11,8 @@ from outbox.models import Priority, QueueControl
 from outbox.queues import queues
 
 SAMPLE_SECONDS = 10
+# A queue with fewer rows waiting than this, or than one second's work, has not enough to do.
+BUSY_ROWS = 10
 # The share of a new sample in the remembered drain: it follows a change within about a minute.
 SAMPLE_SHARE = 0.2
 
@@ -70,9 +72,9 @@ def record_backlog(*, held: Collection[str]) -> None:
     known = {*queues(), *waiting, *QueueControl.objects.values_list("name", flat=True)}
     for queue in sorted(known):
         counts = waiting.get(queue, [0] * len(Priority))
-        sample = 0.0
-        if any(counts) and queue not in held:
-            sample = attempts_ended(queue, seconds=SAMPLE_SECONDS) / SAMPLE_SECONDS
+        sample = attempts_ended(queue, seconds=SAMPLE_SECONDS) / SAMPLE_SECONDS
+        if queue in held or sum(counts) < max(BUSY_ROWS, sample):
+            sample = 0.0
         with connection.cursor() as cursor:
             cursor.execute(
                 RECORD,

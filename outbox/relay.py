@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import redis
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from outbox import conservation, flow, measure, window, workers
 from outbox.models import Outbox, Priority, State
@@ -81,13 +83,14 @@ class Relay:
         and see to the aged ones. Once a second is enough."""
         expire_leases()
         try:
-            for queue in overdue_queues():
+            overdue = overdue_queues()
+            for queue in overdue:
                 recover_lost(queue)
             for queue in self._left_over:
                 drained = measure.attempts_ended(queue, seconds=WINDOW_SECONDS)
                 self.windows[queue] = max(WINDOW_MIN, min(drained, WINDOW_MAX))
-                aged = self._window(queue) // AGED_EVERY - window.lengths(queue).aged
-                move_aged(queue, limit=max(aged, 0))
+            for queue in self._left_over.union(overdue):
+                share_with_aged(queue, size=self._window(queue) // AGED_EVERY)
         except redis.RedisError as error:
             logger.warning("redis is away error=%s", error)
 
@@ -154,6 +157,28 @@ def move_due(queue: str, *, limit: int, priority: int = Priority.LOW) -> int:
     return _push(queue, [(row_id, priority) for row_id, priority, _ in rows])
 
 
+def share_with_aged(queue: str, *, size: int) -> None:
+    """Fill the list that has the share of the aged rows with the oldest of them, up to `size`.
+
+    First come those whose ids wait on the list of their priority, where more urgent ones pass them
+    by. Their ids lie there twice then; the claim of the second fails. Raises `redis.RedisError`.
+    """
+    there = window.aged_ids(queue)
+    room = size - len(there)
+    if room <= 0:
+        return
+    passed_by = Outbox.objects.filter(
+        state=State.QUEUED,
+        queue=queue,
+        priority__gt=Priority.CRITICAL,
+        available_at__lte=Now() - timedelta(seconds=AGED_SECONDS),
+    ).order_by("available_at", "pk")
+    oldest = passed_by.values_list("pk", flat=True)[:size]
+    again = [row_id for row_id in oldest if row_id not in there][:room]
+    window.push(queue, [(row_id, window.AGED) for row_id in again])
+    move_aged(queue, limit=room - len(again))
+
+
 def move_aged(queue: str, *, limit: int) -> int:
     """Queue up to `limit` rows that have been due for long, on the list that has its own share."""
     if limit == 0:
@@ -196,15 +221,19 @@ def withdraw(queue: str, hold: flow.Hold) -> None:
     """
     queued = Outbox.objects.filter(state=State.QUEUED, queue=queue)
     probe = None if hold.paused_at else hold.probe_row_id
-    ids = {*queued.values_list("pk", flat=True)} - {probe}
-    if ids and unqueue(sorted(ids)):
+    ids = {*queued.values_list("pk", flat=True)}
+    if ids - {probe} and unqueue(sorted(ids - {probe})):
         window.clear(queue)
+        if probe is not None and probe in ids:
+            window.push(queue, [(probe, Priority.CRITICAL)])
     if not hold.is_probe_due:
         return
     with transaction.atomic():
         rows = _move(MOVE_DUE, {"queue": queue, "age": 0.0, "priority": Priority.LOW, "limit": 1})
-        if rows:
-            flow.arm_probe(queue=queue, row_id=rows[0][0], seconds=get_queue(queue).lease_seconds)
+        lease_seconds = get_queue(queue).lease_seconds
+        if rows and not flow.arm_probe(queue=queue, row_id=rows[0][0], seconds=lease_seconds):
+            transaction.set_rollback(True)  # another relay was faster
+            rows = []
     _push(queue, [(row_id, priority) for row_id, priority, _ in rows])
 
 

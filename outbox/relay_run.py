@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 2.0
 # Between ticks while due rows are left over: the windows hold work for longer than this.
 BACKLOG_SECONDS = 0.25
-# Between ticks while a window runs dry all the same: it is being widened.
+# Between ticks while a window runs dry all the same: it is being widened. And at least this
+# otherwise: a row that can't be moved just now is due all the time.
 DRY_SECONDS = 0.02
 ERROR_SECONDS = 0.5
 REPAIR_SECONDS = 1.0
@@ -66,22 +67,27 @@ class Run:
     def step(self) -> float | None:
         """Do one round; return the seconds that may pass until the next, or None when it is over."""
         try:
-            if time.monotonic() >= self._repair_due:
-                self._relay.repair()
-                self._repair_due = time.monotonic() + REPAIR_SECONDS
-            if time.monotonic() >= self._observe_due:
-                self._relay.observe()
-                self._observe_due = time.monotonic() + OBSERVE_SECONDS
             tick = self._relay.tick()
             if self._note_tick():
                 return None
+            self._maintain()
             if tick.has_backlog:
                 return DRY_SECONDS if tick.ran_dry else BACKLOG_SECONDS
-            return relay.next_due_seconds(at_most=TICK_SECONDS)
+            return max(relay.next_due_seconds(at_most=TICK_SECONDS), DRY_SECONDS)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("tick failed error=%s", error)
             connection.close()
             return ERROR_SECONDS
+
+    def _maintain(self) -> None:
+        """Repair and observe when it is time; one that fails has its turn again later."""
+        now = time.monotonic()
+        if now >= self._repair_due:
+            self._repair_due = now + REPAIR_SECONDS
+            self._relay.repair()
+        if now >= self._observe_due:
+            self._observe_due = now + OBSERVE_SECONDS
+            self._relay.observe()
 
     def _note_tick(self) -> bool:
         """Record that this run lives; return whether a younger one has taken over."""

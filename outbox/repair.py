@@ -25,8 +25,10 @@ def unqueue(row_ids: list[int], *, queued_for: float = 0.0) -> int:
     """Send rows that have been queued for so many seconds, and that nobody has claimed in the
     meantime, back to `pending`; return how many."""
     free = Outbox.objects.select_for_update(skip_locked=True).filter(
-        id__in=row_ids, state=State.QUEUED, queued_at__lte=Now() - timedelta(seconds=queued_for)
+        id__in=row_ids, state=State.QUEUED
     )
+    if queued_for:
+        free = free.filter(queued_at__lt=Now() - timedelta(seconds=queued_for))
     with transaction.atomic():
         return Outbox.objects.filter(id__in=free.values("id")).update(
             state=State.PENDING, queued_at=None

@@ -25,7 +25,6 @@ def take_turn(queue: str) -> None:
     except (DatabaseError, InterfaceError):
         logger.exception("turn cut off queue=%s", queue)
     if turn.timed_out and not is_draining():
-        # The handler was cut off at an unknown line: this process is not to be trusted any more.
         # A stopping cluster replaces no worker, and waits for one to take what it has popped.
         sys.exit(f"worker ends after a timeout, queue={queue}")
 

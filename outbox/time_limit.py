@@ -16,6 +16,14 @@ from outbox.exceptions import AttemptGivenBack, AttemptTimedOut
 DRAIN_SECONDS = 6.0
 LOOK_SECONDS = 0.5
 
+_was_cut_off = False
+
+
+def was_cut_off() -> bool:
+    """Tell whether the last attempt of this process ran out of time: it was stopped at an unknown
+    line, so the process is not to be trusted any more."""
+    return _was_cut_off
+
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
@@ -25,13 +33,17 @@ def time_limit(seconds: float) -> Iterator[None]:
     Works in the main thread only. django-q2 uses the same timer for its own, longer limit: what
     is left of that is set again afterwards.
     """
+    global _was_cut_off
+    _was_cut_off = False
     started = time.monotonic()
     draining_since: float | None = None
 
     def look(signum: int, frame: FrameType | None) -> None:
+        global _was_cut_off
         nonlocal draining_since
         now = time.monotonic()
         if now - started >= seconds:
+            _was_cut_off = True
             raise AttemptTimedOut(f"The attempt took longer than {seconds:g} s.")
         if is_draining():
             draining_since = now if draining_since is None else draining_since

@@ -7,6 +7,7 @@ holds no id but the one that it works on, so what is published late and urgent s
 from __future__ import annotations
 
 import logging
+import os
 import time
 from itertools import count
 
@@ -14,9 +15,9 @@ import redis
 
 from outbox import delivery, flow, window, workers
 from outbox.draining import is_draining
-from outbox.models import Outcome
 from outbox.queues import get_queue
 from outbox.relay import AGED_EVERY
+from outbox.time_limit import was_cut_off
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 2.0
 # How long a worker of a rate-limited queue sleeps before it looks again.
 PERMIT_LOOK_SECONDS = 0.5
+
 
 _starts = count(1)
 
@@ -51,8 +53,10 @@ class Turn:
         if self._lease is not None:
             # A permit is for a start at once, so it is not asked for before this end is recorded.
             next_id = _nothing if self._is_rate_limited else self._next_id
-            outcome, self._lease = delivery.deliver(self._lease, next_id)
-            self.timed_out = outcome == Outcome.TIMED_OUT
+            try:
+                _, self._lease = delivery.deliver(self._lease, next_id)
+            finally:
+                self.timed_out = was_cut_off()
             return not self.timed_out
         row_id = self._next_id()
         if row_id is None:
@@ -68,7 +72,10 @@ class Turn:
         try:
             if self._is_rate_limited and not self._wait_for_permit():
                 return None
-            return window.pop(self._queue.name, aged_first=next(_starts) % AGED_EVERY == 0)
+            # Not all workers count alike, or those that end early would never come to the start
+            # that is for an aged row.
+            is_for_aged = next(_starts) % AGED_EVERY == os.getpid() % AGED_EVERY
+            return window.pop(self._queue.name, aged_first=is_for_aged)
         except redis.RedisError as error:
             logger.warning("pop failed queue=%s error=%s", self._queue.name, error)
             return None

@@ -101,6 +101,12 @@ def ids(queue: str) -> set[int]:
     return {int(row_id) for chunk in pipeline.execute() for row_id in chunk if row_id.isdigit()}
 
 
+def aged_ids(queue: str) -> set[int]:
+    """Return the ids on the list of the queue's aged rows."""
+    waiting = client().lrange(_list_key(queue, AGED), 0, -1)
+    return {int(row_id) for row_id in waiting if row_id.isdigit()}
+
+
 def clear(queue: str) -> None:
     """Forget all ids of this queue."""
     client().delete(*list_keys(queue))

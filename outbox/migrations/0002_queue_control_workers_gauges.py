@@ -92,7 +92,8 @@ class Migration(migrations.Migration):
         ),
         # Attempts are written when they end: the rows that are leased just now say when they began.
         migrations.RunSQL(
-            "UPDATE outbox SET started_at = statement_timestamp() WHERE state = 'processing'",
+            "UPDATE outbox SET started_at = attempt.started_at FROM outbox_attempt AS attempt"
+            " WHERE attempt.outbox_id = outbox.id AND attempt.ended_at IS NULL",
             migrations.RunSQL.noop,
         ),
         migrations.RunSQL(

@@ -224,7 +224,7 @@ def test_breaker_of_another_queue_stays_closed():
 def test_note_available_closes_the_breaker_and_forgets_its_failures():
     open_breaker(probe_row_id=7, failed_probes=3)
 
-    note_available(QUEUE)
+    note_available(QUEUE, probe=True)
 
     control = control_of()
     assert (control.failures, control.failed_probes, control.cause) == (0, 0, "")
@@ -235,14 +235,14 @@ def test_note_available_closes_the_breaker_and_forgets_its_failures():
 def test_note_available_leaves_a_pause():
     pause(queue=QUEUE, user_id=None, reason="maintenance")
 
-    note_available(QUEUE)
+    note_available(QUEUE, probe=True)
 
     assert list(holds()) == [QUEUE]
 
 
 def test_breaker_counts_from_zero_after_it_was_closed():
     fail(BREAKER_FAILURES)
-    note_available(QUEUE)
+    note_available(QUEUE, probe=True)
 
     fail(BREAKER_FAILURES - 1)
 
@@ -325,10 +325,39 @@ def test_take_permit_limits_each_queue_on_its_own():
     [
         pytest.param(lambda: flow.pause(queue=QUEUE, user_id=None, reason=""), id="pause"),
         pytest.param(lambda: flow.resume(queue=QUEUE, user_id=None), id="resume"),
-        pytest.param(lambda: flow.note_available(QUEUE), id="available"),
+        pytest.param(lambda: flow.note_available(QUEUE, probe=True), id="available"),
     ],
 )
 def test_flow_wakes_the_relay_when_a_hold_changes(listening, change):
     change()
 
     assert listening() == 1
+
+
+def test_note_available_of_another_attempt_than_the_probe_leaves_an_open_breaker_open():
+    open_breaker(probe_in=5, failures=BREAKER_FAILURES, failed_probes=2)
+
+    note_available(QUEUE, probe=False)
+
+    control = control_of()
+    assert (control.opened_at is None, control.failures, control.failed_probes) == (
+        False,
+        BREAKER_FAILURES,
+        2,
+    )
+
+
+def test_note_available_of_any_attempt_forgets_the_failures_of_a_closed_breaker():
+    hold_back(failures=BREAKER_FAILURES - 1, cause="refused")
+
+    note_available(QUEUE, probe=False)
+
+    assert (control_of().failures, control_of().cause) == (0, "")
+
+
+def test_arm_probe_twice_arms_one():
+    open_breaker(probe_in=-1)
+
+    armed = [arm_probe(queue=QUEUE, row_id=row_id, seconds=15) for row_id in (1, 2)]
+
+    assert (armed, control_of().probe_row_id) == ([True, False], 1)

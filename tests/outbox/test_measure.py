@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from outbox.measure import (
+    BUSY_ROWS,
     SAMPLE_SECONDS,
     SAMPLE_SHARE,
     attempts_ended,
@@ -88,8 +89,13 @@ def test_record_backlog_brings_a_queue_back_to_zero():
     assert control_of(QUEUE).waiting == [0, 0, 0, 0]
 
 
+def enough_to_do() -> None:
+    for _ in range(BUSY_ROWS):
+        pending_row()
+
+
 def test_record_backlog_measures_the_drain_of_a_queue_with_work():
-    pending_row()
+    enough_to_do()
     end_attempts(25)
 
     record_backlog(held=set())
@@ -99,13 +105,27 @@ def test_record_backlog_measures_the_drain_of_a_queue_with_work():
 
 def test_record_backlog_moves_the_drain_slowly():
     hold_back(drain_per_second=10)
-    pending_row()
+    enough_to_do()
     end_attempts(5 * SAMPLE_SECONDS)
 
     record_backlog(held=set())
 
     expected = 10 * (1 - SAMPLE_SHARE) + 5 * SAMPLE_SHARE
     assert control_of().drain_per_second == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "ended"), [(BUSY_ROWS - 1, 5), (BUSY_ROWS + 1, (BUSY_ROWS + 2) * SAMPLE_SECONDS)]
+)
+def test_record_backlog_takes_traffic_without_a_backlog_for_no_measure(rows: int, ended: int):
+    hold_back(drain_per_second=10)
+    for _ in range(rows):
+        pending_row()
+    end_attempts(ended)
+
+    record_backlog(held=set())
+
+    assert control_of().drain_per_second == 10
 
 
 @pytest.mark.parametrize("before", [None, 10])

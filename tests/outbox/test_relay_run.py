@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import redis
-from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 from outbox import broker, relay, relay_run, window
 from outbox.models import Gauge, RelayRun
@@ -40,13 +40,34 @@ def test_step_moves_due_rows_and_notes_its_tick():
     assert RelayRun.objects.get().ticked_at > before
 
 
-def test_step_repairs_before_it_ticks():
+def test_step_ticks_before_it_repairs_and_what_it_has_taken_back_is_moved_next():
     row, _ = leased_row()
     move_time(row, "lease_expires_at", -1)
+    run = Run()
 
-    Run().step()
+    run.step()
+    taken_back = state_of(row)
+    run.step()
 
-    assert (state_of(row), window.ids(QUEUE)) == ("queued", {row.id})
+    assert (taken_back, state_of(row), window.ids(QUEUE)) == ("pending", "queued", {row.id})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["repair", "observe"])
+def test_step_that_fails_to_maintain_has_ticked_and_goes_on_ticking(monkeypatch, step: str):
+    def fail(self: object) -> None:
+        raise OperationalError("a lock, a timeout")
+
+    monkeypatch.setattr(relay.Relay, step, fail)
+    run = Run()
+    row = pending_row()
+
+    pause = run.step()
+    moved = state_of(row)
+    later = pending_row()
+    run.step()
+
+    assert (pause, moved, state_of(later)) == (relay_run.ERROR_SECONDS, "queued", "queued")
 
 
 def test_step_repairs_only_once_in_a_while():

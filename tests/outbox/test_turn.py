@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +35,7 @@ cut_off = pytest.mark.django_db(transaction=True)
 def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn may last longer than a slow machine needs; this process has not started any row yet."""
     monkeypatch.setattr(turn, "TURN_SECONDS", 30)
-    monkeypatch.setattr(turn, "_starts", count(1))
+    monkeypatch.setattr(turn, "_starts", count(os.getpid() % AGED_EVERY + 1))
 
 
 @pytest.fixture
