@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from benchmarks.sluice import QUEUE, Sluice
 from outbox import delivery, relay, relay_run, retention, waiting, watchdog, workers
 from outbox.models import Outbox, State
-from outbox.queues import Queue, get_queue
+from outbox.queues import get_queue
 from outbox.redis_client import client
 from runtime.exceptions import RuntimeProblem
 
@@ -56,8 +56,9 @@ def recurring_queries(engine: Sluice) -> list[Query]:
     relay_at_work = relay.Relay()
     with recorder.step("relay: tick"):
         relay_at_work.tick()
+    two_rows = _queued_rows(2)
     with recorder.step("delivery"):
-        _deliver_two(get_queue(QUEUE))
+        _deliver(two_rows)
     _lose_a_worker_and_all_ids()
     with recorder.step("relay: repair"):
         relay_at_work.repair()
@@ -81,24 +82,25 @@ def recurring_queries(engine: Sluice) -> list[Query]:
     return list(recorder.queries.values())
 
 
-def _deliver_two(queue: Queue) -> None:
-    """Deliver a row, claim the next in the statement that ends the first, and deliver that."""
-    lease = delivery.claim(queue, _queued_row())
-    next_ids = iter([_queued_row])
+def _queued_rows(count: int) -> list[int]:
+    row_ids = list(Outbox.objects.filter(state=State.QUEUED).values_list("pk", flat=True)[:count])
+    if len(row_ids) < count:
+        raise RuntimeProblem("The relay has not queued enough rows.")
+    return row_ids
+
+
+def _deliver(row_ids: list[int]) -> None:
+    """Deliver the rows, each but the first claimed by the statement that ends the one before."""
+    first, *others = row_ids
+    following = iter(others)
+    lease = delivery.claim(get_queue(QUEUE), first)
     while lease is not None:
-        _, lease = delivery.deliver(lease, next(next_ids, lambda: None))
-
-
-def _queued_row() -> int:
-    row = Outbox.objects.filter(state=State.QUEUED).first()
-    if row is None:
-        raise RuntimeProblem("The relay has queued no row.")
-    return row.pk
+        _, lease = delivery.deliver(lease, lambda: next(following, None))
 
 
 def _lose_a_worker_and_all_ids() -> None:
     """Make one lease run out, and all queued rows look as if their ids were lost."""
-    delivery.claim(get_queue(QUEUE), _queued_row())
+    delivery.claim(get_queue(QUEUE), _queued_rows(1)[0])
     working = Outbox.objects.filter(state=State.PROCESSING)
     working.update(lease_expires_at=Now() - AN_HOUR)
     client().flushall()

@@ -20,7 +20,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 
 from outbox import flow
-from outbox.endings import DELIVERED, Ending, ending_of
+from outbox.endings import DELIVERED, Ending, announce_death, ending_of
 from outbox.exceptions import AttemptGivenBack, AttemptTimedOut, LeaseLost, Unavailable
 from outbox.models import DeadReason, Outbox, Outcome, State
 from outbox.queues import CHANNEL, LEASE_GRACE_SECONDS, Queue
@@ -193,22 +193,6 @@ def _on_death(handler: Handler | None, lease: Lease, ending: Ending) -> Finish |
     if ending.state != State.DEAD:
         return None
     return lambda: announce_death(handler, lease.message)
-
-
-def announce_death(handler: Handler | None, message: Message) -> None:
-    """Run the handler's `on_dead` step, in the transaction that makes its row a dead letter.
-
-    The dead letter must stand even if that step is broken, so its error is logged, not raised.
-    """
-    if handler is None or handler.on_dead is None:
-        return
-    try:
-        with transaction.atomic():
-            handler.on_dead(message)
-    except (OperationalError, InterfaceError):
-        raise  # the connection is gone and with it the transaction: the caller tries again
-    except Exception:
-        logger.exception("on_dead failed row=%d handler=%s", message.id, handler.name)
 
 
 def _record(

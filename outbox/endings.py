@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from dataclasses import dataclass
 
+from django.db import InterfaceError, OperationalError, transaction
+
 from outbox.exceptions import AttemptGivenBack, AttemptTimedOut, PermanentError, Unavailable
 from outbox.models import DeadReason, Outcome, State
+from outbox.registry import Handler, Message
 from outbox.retry import RetryPolicy
+
+logger = logging.getLogger(__name__)
 
 MAX_CLASS_LENGTH = 200
 MAX_MESSAGE_LENGTH = 2_000
@@ -81,6 +87,22 @@ def _dead_reason(error: BaseException, *, is_last: bool, is_known: bool) -> Dead
 def _delay(error: BaseException, retry: RetryPolicy, attempt: int) -> float:
     wanted = error.retry_after_seconds if isinstance(error, Unavailable) else 0.0
     return max(retry.backoff(attempt), wanted)
+
+
+def announce_death(handler: Handler | None, message: Message) -> None:
+    """Run the handler's `on_dead` step, in the transaction that makes its row a dead letter.
+
+    The dead letter must stand even if that step is broken, so its error is logged, not raised.
+    """
+    if handler is None or handler.on_dead is None:
+        return
+    try:
+        with transaction.atomic():
+            handler.on_dead(message)
+    except (OperationalError, InterfaceError):
+        raise  # the connection is gone and with it the transaction: the caller tries again
+    except Exception:
+        logger.exception("on_dead failed row=%d handler=%s", message.id, handler.name)
 
 
 def _storable(text: str) -> str:

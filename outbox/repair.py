@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from outbox import window
-from outbox.delivery import announce_death
+from outbox.endings import announce_death
 from outbox.models import Outbox, Outcome, State
 from outbox.registry import Message, find_handler
 
