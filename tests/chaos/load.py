@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
@@ -34,6 +35,7 @@ class Load:
     keys: list[str] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)
     paid: set[str] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)  # why somebody gave up all the same
     _owners: dict[str, str] = field(default_factory=dict)  # application → token
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -57,7 +59,13 @@ class Load:
         return self._submit(token, [GOOD], uuid.uuid4().hex)
 
     def _run(self, target: Any, *arguments: Any) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        def guarded() -> None:
+            try:
+                target(*arguments)
+            except Exception as error:
+                self.failures.append(repr(error))
+
+        thread = threading.Thread(target=guarded, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -110,9 +118,13 @@ class Load:
             headers={"Authorization": f"Bearer {token}"},
         )
         page = urljoin(str(answer.url), answer.headers["Location"])
-        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as browser:
-            browser.post(f"{page}/pay")
-        self.paid.add(application_id)
+        while application_id not in self.paid:
+            with (
+                suppress(httpx.HTTPError),
+                httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as browser,
+            ):
+                browser.post(f"{page}/pay")
+                self.paid.add(application_id)
 
     def _register(self, email: str) -> str:
         account = {"email": email, "password": PASSWORD, "name": "Chaos"}

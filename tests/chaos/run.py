@@ -99,6 +99,7 @@ def _judge(world: World, load: Load, result: Result, folder: Path) -> None:
         sandbox=folder / "state" / "sandbox.sqlite3",
         files=folder / "state" / "files",
     )
+    result.broken += [f"BROKEN: a client gave up: {failure}" for failure in load.failures]
     result.broken += broken_promises(world, outside)
     result.counts = {
         "applications": len(load.accepted),
