@@ -35,6 +35,11 @@ RECORD_RETRY_SECONDS = 0.2
 NextId = Callable[[], int | None]
 
 
+def no_next() -> int | None:
+    """Say that no further row is to be claimed."""
+    return None
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to work on a row, until it expires; `token` is what proves it.
@@ -129,7 +134,7 @@ def claim(queue: Queue, row_id: int) -> Lease | None:
     return _lease(queue, row)
 
 
-def deliver(lease: Lease, next_id: NextId = lambda: None) -> tuple[Outcome, Lease | None]:
+def deliver(lease: Lease, next_id: NextId = no_next) -> tuple[Outcome, Lease | None]:
     """Make the attempt that the lease is for; return how it ended, and the lease on the next row.
 
     `next_id` is asked once, when the work is done; what it returns is claimed in the transaction
@@ -196,7 +201,7 @@ def _on_death(handler: Handler | None, lease: Lease, ending: Ending) -> Finish |
 
 
 def _record(
-    lease: Lease, ending: Ending, effects: Finish | None, next_id: NextId = lambda: None
+    lease: Lease, ending: Ending, effects: Finish | None, next_id: NextId = no_next
 ) -> Lease | None:
     """Commit the end of the attempt, its `effects` and the claim of the next row together.
 

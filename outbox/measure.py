@@ -72,9 +72,10 @@ def record_backlog(*, held: Collection[str]) -> None:
     known = {*queues(), *waiting, *QueueControl.objects.values_list("name", flat=True)}
     for queue in sorted(known):
         counts = waiting.get(queue, [0] * len(Priority))
-        sample = attempts_ended(queue, seconds=SAMPLE_SECONDS) / SAMPLE_SECONDS
-        if queue in held or sum(counts) < max(BUSY_ROWS, sample):
-            sample = 0.0
+        sample = 0.0
+        if queue not in held and sum(counts) >= BUSY_ROWS:
+            ended = attempts_ended(queue, seconds=SAMPLE_SECONDS) / SAMPLE_SECONDS
+            sample = ended if sum(counts) >= ended else 0.0
         with connection.cursor() as cursor:
             cursor.execute(
                 RECORD,

@@ -52,7 +52,7 @@ class Turn:
         """Take one row or deliver the one that was taken; return whether there may be more."""
         if self._lease is not None:
             # A permit is for a start at once, so it is not asked for before this end is recorded.
-            next_id = _nothing if self._is_rate_limited else self._next_id
+            next_id = delivery.no_next if self._is_rate_limited else self._next_id
             try:
                 _, self._lease = delivery.deliver(self._lease, next_id)
             finally:
@@ -90,7 +90,3 @@ class Turn:
                 return False
             time.sleep(min(seconds, PERMIT_LOOK_SECONDS))
         return False
-
-
-def _nothing() -> None:
-    return None
