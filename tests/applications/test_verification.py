@@ -1,176 +1,232 @@
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-
 import pytest
 
-from applications.verification import Check, Verdict, state_of, verify
-from tests.applications.documents import (
-    PDF_HEAD,
-    PNG_HEAD,
-    blank_image,
-    encrypted_pdf,
-    image,
-    pdf,
+from applications.verification import malware, sandbox
+from applications.verification.report import Check, Document, Report, Verdict, state_of, verify
+from applications.verification.sandbox import InspectionFailed
+from tests.applications.documents import encrypted_pdf, image, pdf, scanned_image
+from tests.applications.hostile import (
+    CORPUS,
+    MAX_FILE_BYTES,
+    Hostile,
+    eicar,
+    with_missing_page,
 )
 
-PNG_SIGNATURE_AND_HEADER = 33  # bytes
+PDF = "application/pdf"
+COMMON = {
+    "not_empty": "passed",
+    "size": "passed",
+    "type": "passed",
+    "malware": "not_checked",
+    "not_duplicate": "passed",
+}
 
 
-def verdicts(content: bytes, content_type: str) -> dict[str, str]:
-    report = verify(io.BytesIO(content), content_type=content_type)
-    return {check.code: check.verdict.value for check in report}
+@pytest.fixture(autouse=True)
+def no_scanner(settings):
+    settings.CLAMD_ADDRESS = ""
 
 
-def test_verify_accepts_a_good_pdf():
-    report = verify(io.BytesIO(pdf(pages=3)), content_type="application/pdf")
+def check(
+    content: bytes, *, name: str = "file.pdf", content_type: str = PDF, **document: str
+) -> Report:
+    known = {"declared_type": content_type, **document}
+    return verify(Document(content=content, name=name, content_type=content_type, **known))
 
-    assert report == [
-        Check("not_encrypted", Verdict.PASSED, "The PDF opens without a password."),
-        Check("readable", Verdict.PASSED, "Every page of the PDF can be opened."),
-        Check("page_count", Verdict.PASSED, "Pages: 3."),
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {check.code: check.verdict.value for check in report.checks}
+
+
+def failures(report: Report) -> list[str]:
+    return [check.code for check in report.checks if check.verdict == Verdict.FAILED]
+
+
+def test_verify_says_a_sentence_on_each_check_of_a_good_pdf():
+    report = check(pdf(pages=3, text="Transcript of records 2026"))
+
+    assert report == Report(
+        [
+            Check("not_empty", Verdict.PASSED, "The file is not empty."),
+            Check("size", Verdict.PASSED, "The file is not too large."),
+            Check("type", Verdict.PASSED, "The file is what its name says."),
+            Check("malware", Verdict.NOT_CHECKED, "The file was not searched for malware."),
+            Check(
+                "not_duplicate",
+                Verdict.PASSED,
+                "No other file of your application is the same.",
+            ),
+            Check("not_encrypted", Verdict.PASSED, "The PDF opens without a password."),
+            Check("not_damaged", Verdict.PASSED, "Every page of the PDF can be opened."),
+            Check("page_count", Verdict.PASSED, "Pages: 3."),
+            Check("no_active_content", Verdict.PASSED, "The PDF does nothing by itself."),
+            Check("legible", Verdict.PASSED, "The text can be read."),
+        ],
+        text="\n\n".join(["Transcript of records 2026"] * 3),
+        pages=3,
+    )
+    assert state_of(report.checks) == "verified"
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+def test_verify_gives_each_hostile_file_its_own_finding(hostile: Hostile):
+    report = check(hostile.build(), name=hostile.file_name, content_type=hostile.content_type)
+
+    assert failures(report) == [hostile.finding] * bool(hostile.finding)
+
+
+def test_verify_checks_nothing_more_of_an_empty_file():
+    report = check(b"")
+
+    assert {code: verdict for code, verdict in verdicts(report).items() if code in COMMON} == {
+        "not_empty": "failed",
+        "size": "not_checked",
+        "type": "not_checked",
+        "malware": "not_checked",
+        "not_duplicate": "not_checked",
+    }
+    assert set(list(verdicts(report).values())[1:]) == {"not_checked"}
+
+
+def test_verify_opens_no_pdf_that_needs_a_password():
+    report = check(encrypted_pdf(user="secret", owner="owner"))
+
+    assert verdicts(report) == {
+        **COMMON,
+        "not_encrypted": "failed",
+        "not_damaged": "not_checked",
+        "page_count": "not_checked",
+        "no_active_content": "not_checked",
+        "legible": "not_checked",
+    }
+    assert report.checks[5].detail == (
+        "The PDF is protected with a password. Save it without one and send it again."
+    )
+
+
+def test_verify_reports_what_is_too_complex_before_what_it_made_impossible():
+    bomb = next(hostile for hostile in CORPUS if hostile.name == "stream bomb")
+
+    report = check(bomb.build())
+
+    assert list(verdicts(report).items()) == [
+        *COMMON.items(),
+        ("too_complex", "failed"),
+        ("not_encrypted", "not_checked"),
+        ("not_damaged", "not_checked"),
+        ("page_count", "not_checked"),
+        ("no_active_content", "not_checked"),
+        ("legible", "not_checked"),
     ]
-    assert state_of(report) == "verified"
 
 
-@pytest.mark.parametrize(("pages", "verdict"), [(50, "passed"), (51, "failed")])
-def test_verify_limits_the_pages(pages, verdict):
-    assert verdicts(pdf(pages=pages), "application/pdf") == {
+def test_verify_says_that_a_file_has_too_many_parts():
+    many = next(hostile for hostile in CORPUS if hostile.name == "many objects")
+
+    report = check(many.build())
+
+    assert report.checks[5].detail == (
+        "The file is made of too many parts. Save it anew with fewer or smaller contents, or send a "
+        "scan."
+    )
+
+
+def test_verify_leaves_a_pdf_that_only_pdfium_can_read_to_staff():
+    report = check(with_missing_page())
+
+    assert {**verdicts(report), "legible": ""} == {
+        **COMMON,
         "not_encrypted": "passed",
-        "readable": "passed",
-        "page_count": verdict,
+        "not_damaged": "passed",
+        "page_count": "passed",
+        "no_active_content": "needs_review",
+        "legible": "",
+    }
+    assert (report.pages, state_of(report.checks)) == (1, "needs_review")
+
+
+def test_verify_reports_the_checks_of_an_image():
+    report = check(image("JPEG")[:-200], name="a.jpeg", content_type="image/jpeg")
+
+    assert verdicts(report) == {
+        **COMMON,
+        "not_damaged": "failed",
+        "dimensions": "not_checked",
+        "legible": "not_checked",
     }
 
 
-def test_verify_finds_a_pdf_that_needs_a_password():
-    content = encrypted_pdf(user="secret", owner="owner")
-
-    report = verify(io.BytesIO(content), content_type="application/pdf")
-
-    assert [(check.code, check.verdict) for check in report] == [("not_encrypted", "failed")]
-    assert "password" in report[0].detail
-    assert state_of(report) == "failed"
-
-
-def test_verify_accepts_a_pdf_with_an_owner_password_only():
-    content = encrypted_pdf(user="", owner="owner")
-
-    assert set(verdicts(content, "application/pdf").values()) == {"passed"}
-
-
 @pytest.mark.parametrize(
-    "content",
-    [b"", PDF_HEAD, PDF_HEAD + b"<html></html>", pdf()[:200]],
-    ids=["empty", "head only", "html behind the head", "truncated"],
-)
-def test_verify_finds_a_damaged_pdf(content):
-    assert verdicts(content, "application/pdf") == {
-        "not_encrypted": "not_checked",
-        "readable": "failed",
-    }
-
-
-def test_verify_finds_a_pdf_without_pages():
-    report = verify(io.BytesIO(pdf(pages=0)), content_type="application/pdf")
-
-    assert state_of(report) == "failed"
-
-
-@pytest.mark.parametrize(
-    ("content", "content_type"),
+    ("name", "declared_type", "verdict"),
     [
-        (image("JPEG"), "image/jpeg"),
-        (image("JPEG", mode="CMYK"), "image/jpeg"),
-        (image("PNG"), "image/png"),
-        (image("PNG", mode="RGBA"), "image/png"),
+        ("photo.png", "image/png", "passed"),
+        ("PHOTO.PNG", "", "passed"),
+        ("photo.png", "application/octet-stream", "passed"),
+        ("photo.jpg", "image/png", "failed"),
+        ("photo.jfif", "image/png", "failed"),
+        ("photo", "image/png", "failed"),
+        ("photo.png", "image/jpeg", "failed"),
+        ("photo.png", "text/html", "failed"),
+        ("photo\x00.png", "image/png", "passed"),
+        ("photo\u202egnp.exe", "image/png", "failed"),  # shown as photoexe.png
     ],
 )
-def test_verify_accepts_a_good_image(content, content_type):
-    report = verify(io.BytesIO(content), content_type=content_type)
+def test_verify_compares_content_with_name_and_declared_type(name, declared_type, verdict):
+    report = check(
+        scanned_image(), name=name, content_type="image/png", declared_type=declared_type
+    )
 
-    assert report == [
-        Check("dimensions", Verdict.PASSED, "The image has 40 × 30 pixels."),
-        Check("readable", Verdict.PASSED, "The whole image can be read."),
-    ]
+    assert verdicts(report)["type"] == verdict
+
+
+def test_verify_finds_content_that_changed_its_type_since_it_came_in():
+    report = check(image("PNG"), name="a.png", content_type=PDF, declared_type="image/png")
+
+    assert failures(report) == ["type"]
+
+
+def test_verify_names_the_file_that_is_the_same():
+    report = check(pdf(), duplicate_of="first 100%.pdf")
+
+    assert failures(report) == ["not_duplicate"]
+    assert report.checks[4].detail == (
+        "This file is the same as first 100%.pdf. Send the document that you meant to send."
+    )
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(0, "passed"), (1, "failed")])
+def test_verify_limits_the_size(size, verdict):
+    assert verdicts(check(pdf().ljust(MAX_FILE_BYTES + size)))["size"] == verdict
 
 
 @pytest.mark.parametrize(
-    ("content", "failed"),
+    ("found", "verdict", "legible"),
     [
-        (b"", "dimensions"),
-        (PNG_HEAD, "dimensions"),
-        (image("PNG")[:500], "readable"),
-        (image("JPEG")[:-200], "readable"),
+        (malware.Scan.CLEAN, "passed", "passed"),
+        (malware.Scan.LIMITS_EXCEEDED, "needs_review", "passed"),
+        (malware.Scan.INFECTED, "failed", "not_checked"),
     ],
 )
-def test_verify_finds_a_damaged_image(content, failed):
-    report = verify(io.BytesIO(content), content_type="image/png")
+def test_verify_parses_nothing_that_is_infected(monkeypatch, found, verdict, legible):
+    monkeypatch.setattr(malware, "scan", lambda content: found)
 
-    assert (report[-1].code, report[-1].verdict) == (failed, "failed")
-    assert "damaged" in report[-1].detail
+    report = check(pdf())
 
-
-@pytest.mark.parametrize(
-    ("size", "verdict"),
-    [
-        ((8000, 5000), "passed"),
-        ((8000, 5001), "failed"),
-        ((10_000, 9_000), "failed"),  # Pillow warns
-        ((20_000, 10_000), "failed"),  # Pillow refuses
-    ],
-)
-def test_verify_limits_the_pixels_of_an_image(size, verdict):
-    assert verdicts(blank_image(size=size), "image/png")["dimensions"] == verdict
+    assert verdicts(report)["malware"] == verdict
+    assert verdicts(report)["legible"] == legible
 
 
-@pytest.mark.parametrize("chunk", [b"zTXt", b"iCCP"])
-def test_verify_finds_an_image_whose_text_unpacks_to_too_much(chunk):
-    bomb = _chunk(chunk, b"name\x00\x00" + zlib.compress(bytes(2 * 1024 * 1024)))
-    good = image("PNG")
-    content = good[:PNG_SIGNATURE_AND_HEADER] + bomb + good[PNG_SIGNATURE_AND_HEADER:]
+def test_verify_does_not_take_a_scanner_that_is_down_for_a_clean_file(settings, tmp_path):
+    settings.CLAMD_ADDRESS = str(tmp_path / "nobody.sock")
 
-    assert verdicts(content, "image/png") == {"dimensions": "failed"}
+    with pytest.raises(malware.ScannerUnavailable):
+        check(eicar())
 
 
-@pytest.mark.parametrize("content_type", ["application/pdf", "image/png", "image/jpeg"])
-@pytest.mark.parametrize("reads", [0, 1])
-def test_verify_raises_an_error_of_the_storage(content_type, reads):
-    """It is retried; a student must not be told that a good document is damaged."""
-    good = pdf(pages=20) if content_type == "application/pdf" else image("PNG", size=(400, 400))
+def test_verify_does_not_take_a_failed_inspection_for_a_finding(monkeypatch):
+    monkeypatch.setattr(sandbox, "WALL_SECONDS", 0.0)
 
-    with pytest.raises(OSError, match="disk"):
-        verify(FailingFile(good, good_reads=reads), content_type=content_type)
-
-
-class FailingFile(io.RawIOBase):
-    """A file on a disk that breaks after some reads."""
-
-    def __init__(self, content: bytes, *, good_reads: int) -> None:
-        super().__init__()
-        self._content = io.BytesIO(content)
-        self._good_reads = good_reads
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._content.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._content.tell()
-
-    def readinto(self, buffer):
-        if self._good_reads == 0:
-            raise OSError("the disk is broken")
-        self._good_reads -= 1
-        return self._content.readinto(memoryview(buffer)[:1024])
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + checksum
+    with pytest.raises(InspectionFailed):
+        check(pdf())
