@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-EventType = Literal["paid", "declined", "expired"]
+EventType = Literal["paid", "declined", "expired", "refunded", "refund_failed"]
+CheckoutStatus = Literal["open", "paid", "expired"]
+RefundStatus = Literal["pending", "succeeded", "failed"]
 
 
 class ProviderError(Exception):
@@ -27,6 +29,10 @@ class ProviderUnavailable(ProviderError):
 
 class ProviderRejected(ProviderError):
     """The provider refuses this request and will refuse it again."""
+
+
+class KeyReused(ProviderRejected):
+    """The idempotency key was used before, for a request with other content."""
 
 
 class InvalidWebhook(Exception):
@@ -60,11 +66,54 @@ class Checkout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderEvent:
-    """What happened to a checkout. Comes at least once, in any order: `event_id` tells repeats.
+class CheckoutReport:
+    """A checkout as the provider has it now.
 
-    `payment_reference` is the provider's id of the payment, always there when `type` is "paid".
-    `reference`, `amount` and `currency` are to be compared with what was asked for.
+    "open" also stands for one that is finished and whose money is still on its way: an event tells
+    how that ends. `payment_reference` is the provider's id of the captured payment, None while there is none.
+    """
+
+    session_id: str
+    status: CheckoutStatus
+    payment_reference: str | None
+    reference: str
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundRequest:
+    """What is to be paid back of the captured payment `payment_reference`; `amount` is in minor
+    units. Requests with one `idempotency_key` must be equal, and get one refund.
+
+    `reference` comes back in every event, as in `CheckoutRequest`.
+    """
+
+    idempotency_key: str
+    payment_reference: str
+    reference: str
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundReport:
+    """A refund as the provider has it now; a pending one is settled by an event later."""
+
+    refund_reference: str
+    status: RefundStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEvent:
+    """What happened to a checkout or a refund. Comes at least once, in any order: `event_id` tells
+    repeats.
+
+    `payment_reference` is the provider's id of the captured payment, always there unless `type` is
+    "declined" or "expired". `session_id` is empty where the provider does not say it.
+    `reference`, `amount` and `currency` are to be compared with what was asked for; of a refund,
+    `amount` is what this refund pays back and `refund_reference` the provider's id of it. A refund
+    that was made by hand has no `reference`.
     """
 
     event_id: str
@@ -74,22 +123,45 @@ class ProviderEvent:
     reference: str
     amount: int
     currency: str
+    refund_reference: str = ""
 
 
 class PaymentProvider(Protocol):
-    """A provider. Its calls go over the network: never make them inside a transaction."""
+    """A provider. Its calls go over the network: never make them inside a transaction.
+
+    Each call raises `ProviderRejected` if repeating can't help, `ProviderUnavailable` if nobody is
+    served just now, and `ProviderError` if repeating may help otherwise.
+    """
 
     name: str
 
     def create_checkout(self, request: CheckoutRequest) -> Checkout:
         """Make a checkout, or return the one of this idempotency key, however it is by now.
 
-        Raise `ProviderRejected` if repeating can't help, `ProviderUnavailable` if nobody is served
-        just now, `ProviderError` if repeating may help otherwise.
+        It may have ended: `expires_at` says when it ends by itself.
         """
 
-    def parse_webhook(self, *, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+    def find_checkout(self, session_id: str) -> CheckoutReport:
+        """Return the checkout as it is now."""
+
+    def expire_checkout(self, session_id: str) -> CheckoutReport:
+        """End an open checkout, so that nobody can pay there any more, and return it as it is then.
+
+        One that has ended already, paid or not, is returned as it is.
+        """
+
+    def refund(self, request: RefundRequest) -> RefundReport:
+        """Pay money back, once for this idempotency key; never more than was captured.
+
+        A provider may forget a key after a day: ask with `find_refund` once the refund is known.
+        """
+
+    def find_refund(self, refund_reference: str) -> RefundReport:
+        """Return the refund as it is now."""
+
+    def parse_webhook(self, *, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         """Return the event of a webhook once it is proved to be from the provider.
 
-        `body` is the bytes as received. Raise `InvalidWebhook` for anything not to be believed.
+        `body` is the bytes as received. None stands for a genuine event that says nothing to us.
+        Raise `InvalidWebhook` for anything not to be believed.
         """

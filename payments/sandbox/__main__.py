@@ -1,6 +1,10 @@
 """Starts the sandbox: `python -m payments.sandbox --port 9000 --database sandbox.sqlite3`.
 
 Needs SANDBOX_API_KEY and SANDBOX_WEBHOOK_SECRET in the environment. SIGTERM or SIGINT ends it.
+
+While a webhook secret is changed, SANDBOX_WEBHOOK_SECRET holds the old and the new one, with a
+comma between them. Each event is then signed with all of them, as Standard Webhooks wants it, so
+that a receiver believes it whichever of them it knows.
 """
 
 from __future__ import annotations
@@ -12,6 +16,8 @@ import signal
 import sys
 import threading
 from pathlib import Path
+
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from payments.sandbox.exchange import Sandbox
 from payments.sandbox.server import SandboxServer
@@ -29,7 +35,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
 
     store = Store(arguments.database)
-    sender = Sender(store, _secret("SANDBOX_WEBHOOK_SECRET"))
+    sender = _sender(store)
     sandbox = Sandbox(
         store=store,
         sender=sender,
@@ -55,6 +61,17 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--database", type=Path, required=True, help="file, made if missing")
     parser.add_argument("--public-url", help="how browsers reach it, if not as its API clients do")
     return parser.parse_args()
+
+
+def _sender(store: Store) -> Sender:
+    name = "SANDBOX_WEBHOOK_SECRET"
+    secrets = [part.strip() for part in _secret(name).split(",") if part.strip()]
+    try:
+        if secrets:
+            return Sender(store, secrets)
+    except (ValueError, EmptyWebhookSecretError):
+        pass  # the library's own words do not say which variable it is
+    sys.exit(f'{name} must be "whsec_" and base64, or several of these with commas.')
 
 
 def _secret(name: str) -> str:

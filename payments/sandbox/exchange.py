@@ -25,19 +25,23 @@ class Sandbox:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """`headers` looks names up in any case; `session_id` is the one in the path, or empty."""
+    """`headers` looks names up in any case; `path_id` is the id in the path, or empty."""
 
     headers: Message
     query: Mapping[str, str]
     body: bytes
-    session_id: str = ""
+    path_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
+    """An answer, sent after `delay_seconds`; if `is_lost`, the connection is closed instead."""
+
     status: HTTPStatus
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    is_lost: bool = False
 
 
 class ApiError(Exception):

@@ -12,6 +12,7 @@ from string import Template
 
 from payments.sandbox.money import format_amount
 from payments.sandbox.records import Session
+from payments.sandbox.store import LATE_SECONDS
 from payments.sandbox.validation import origin
 
 HEADERS = {
@@ -35,11 +36,7 @@ class Page:
 def checkout(session: Session) -> Page:
     """Return the page for a session in its present state."""
     if session.status == "paid":
-        return _message(
-            "Payment received",
-            f"{format_amount(session.amount, session.currency)} for {session.description}",
-            session.success_url,
-        )
+        return _message("Payment received", _receipt(session), session.success_url)
     if session.status == "expired":
         return _message(
             "This checkout has expired",
@@ -56,6 +53,7 @@ def checkout(session: Session) -> Page:
         expires=datetime.fromtimestamp(session.expires_at, UTC).strftime("%-d %b %Y, %H:%M UTC"),
         path=f"/checkout/{session.id}",
         cancel_url=session.cancel_url,
+        late=f"{LATE_SECONDS:g} seconds",
     )
     # Browsers hold the redirect after the form to form-action too, so it names the shop.
     return _page("Pay", content, form_action=f"'self' {origin(session.success_url)}")
@@ -64,6 +62,13 @@ def checkout(session: Session) -> Page:
 def unknown() -> Page:
     """Return the page for a link that leads nowhere."""
     return _message("Checkout not found", "Check the link, or start the payment again.", None)
+
+
+def _receipt(session: Session) -> str:
+    paid = f"{format_amount(session.amount, session.currency)} for {session.description}."
+    if not session.refunded:
+        return paid
+    return f"{paid} Paid back: {format_amount(session.refunded, session.currency)}."
 
 
 def _message(title: str, text: str, back_url: str | None) -> Page:

@@ -6,27 +6,33 @@ import logging
 import re
 import socketserver
 import sys
-from collections.abc import Callable
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from payments.sandbox import api, checkout
+from payments.sandbox import api, behaviour_api, checkout, refund_api
 from payments.sandbox.exchange import ApiError, Request, Response, Sandbox, error_response
+from payments.sandbox.merchant import Handler
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 * 1024
-Route = tuple[str, re.Pattern[str], Callable[[Sandbox, Request], Response]]
+Route = tuple[str, re.Pattern[str], Handler]
 ROUTES: tuple[Route, ...] = (
     ("GET", re.compile(r"/healthz"), api.health),
     ("POST", re.compile(r"/v1/checkout-sessions"), api.create_session),
-    ("GET", re.compile(r"/v1/checkout-sessions/(?P<session_id>\w+)"), api.get_session),
+    ("GET", re.compile(r"/v1/checkout-sessions/(?P<id>\w+)"), api.get_session),
+    ("POST", re.compile(r"/v1/checkout-sessions/(?P<id>\w+)/expire"), api.expire_session),
     ("GET", re.compile(r"/v1/payments"), api.list_payments),
-    ("GET", re.compile(r"/checkout/(?P<session_id>\w+)"), checkout.show),
-    ("POST", re.compile(r"/checkout/(?P<session_id>\w+)/pay"), checkout.pay),
-    ("POST", re.compile(r"/checkout/(?P<session_id>\w+)/decline"), checkout.decline),
+    ("POST", re.compile(r"/v1/refunds"), refund_api.create_refund),
+    ("GET", re.compile(r"/v1/refunds/(?P<id>\w+)"), refund_api.get_refund),
+    ("GET", re.compile(r"/v1/behaviour"), behaviour_api.get_behaviour),
+    ("PUT", re.compile(r"/v1/behaviour"), behaviour_api.put_behaviour),
+    ("GET", re.compile(r"/checkout/(?P<id>\w+)"), checkout.show),
+    ("POST", re.compile(r"/checkout/(?P<id>\w+)/pay"), checkout.pay),
+    ("POST", re.compile(r"/checkout/(?P<id>\w+)/decline"), checkout.decline),
 )
 
 
@@ -65,6 +71,9 @@ class Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PUT(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         try:
             # The body first, also of a request that is refused: the next one follows it.
@@ -79,6 +88,10 @@ class Connection(BaseHTTPRequestHandler):
             response = error_response(
                 ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
             )
+        time.sleep(response.delay_seconds)
+        if response.is_lost:
+            self.close_connection = True
+            return
         self._send(response)
 
     def _handle(self, body: bytes) -> Response:
@@ -93,7 +106,7 @@ class Connection(BaseHTTPRequestHandler):
                     headers=self.headers,
                     query=dict(parse_qsl(url.query)),
                     body=body,
-                    session_id=match.groupdict().get("session_id", ""),
+                    path_id=match.groupdict().get("id", ""),
                 )
                 return handler(self.server.sandbox, request)
             allowed.append(method)

@@ -1,32 +1,42 @@
-"""What the sandbox remembers: checkout sessions, payments and the events that tell of them."""
+"""What the sandbox remembers: sessions, payments, refunds, and the events that tell of them."""
 
 from __future__ import annotations
 
-import json
-import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from payments.sandbox.records import (
-    Event,
-    EventType,
-    NewSession,
-    Payment,
-    PaymentStatus,
-    Session,
-    iso,
-)
-from payments.sandbox.schema import INSERT_SESSION, SCHEMA, SESSION_QUERY
+from payments.sandbox import behaviour, events, refunds, sessions
+from payments.sandbox.behaviour import Behaviour, Turn
+from payments.sandbox.events import Telling
+from payments.sandbox.records import Event, NewRefund, NewSession, Payment, Refund, Session
+from payments.sandbox.schema import SCHEMA
+from payments.sandbox.transaction import Transaction
+
+LATE_SECONDS = 20.0
+OUT_OF_ORDER_SECONDS = 2.0
+MOST_DUE = 20  # events read at once
 
 
-class IdempotencyMismatch(Exception):
-    """The idempotency key was used before, for another request."""
+class Tell(StrEnum):
+    """How the shop is told of one payment."""
+
+    AT_ONCE = "at_once"
+    LATE = "late"
+    TWICE = "twice"
+    OUT_OF_ORDER = "out_of_order"
+
+
+TELLINGS = {
+    Tell.AT_ONCE: Telling(),
+    Tell.LATE: Telling(delay_seconds=LATE_SECONDS),
+    Tell.TWICE: Telling(copies=2),
+    Tell.OUT_OF_ORDER: Telling(),  # it's the declined card before it that is told later
+}
 
 
 class Store:
@@ -54,155 +64,109 @@ class Store:
 
         Raise `IdempotencyMismatch` if the key belongs to a request with another fingerprint.
         """
-        with self._transaction() as now:
-            values = asdict(new) | {
-                "id": _new_id("cs"),
-                "idempotency_key": idempotency_key,
-                "fingerprint": fingerprint,
-                "created_at": now,
-                "expires_at": now + new.expires_in_seconds,
-            }
-            # The unique index decides between two requests with one key: one inserts, the
-            # other changes nothing and reads what the first one made.
-            created = self._db.execute(INSERT_SESSION, values).rowcount == 1
-            row = self._db.execute(
-                "SELECT id, fingerprint FROM sessions WHERE idempotency_key = ?", [idempotency_key]
-            ).fetchone()
-            if row["fingerprint"] != fingerprint:
-                raise IdempotencyMismatch
-            return self._session(row["id"]), created
+        with self._transaction() as tx:
+            return sessions.create(
+                tx, new, idempotency_key=idempotency_key, fingerprint=fingerprint
+            )
 
     def get_session(self, session_id: str) -> Session | None:
-        with self._transaction():
-            return self._find_session(session_id)
+        with self._transaction() as tx:
+            return sessions.find(tx, session_id)
 
-    def pay(self, session_id: str) -> Session | None:
-        """Pay an open session and return it as it is then; one that isn't open stays as it is."""
-        return self._try_card(session_id, payment_status="succeeded", event_type="checkout.paid")
+    def expire_session(self, session_id: str) -> Session | None:
+        """End an open session and return it as it is then; one that isn't open stays as it is."""
+        with self._transaction() as tx:
+            sessions.expire(tx, session_id)
+            return sessions.find(tx, session_id)
+
+    def pay(self, session_id: str, tell: Tell = Tell.AT_ONCE) -> Session | None:
+        """Pay an open session and return it as it is then; one that isn't open stays as it is.
+
+        Late is `LATE_SECONDS` later, twice is two copies, and out of order lets a declined card
+        come first, of which the shop is told `OUT_OF_ORDER_SECONDS` after the payment.
+        """
+        with self._transaction() as tx:
+            if tell is Tell.OUT_OF_ORDER:
+                after = Telling(delay_seconds=OUT_OF_ORDER_SECONDS)
+                sessions.try_card(tx, session_id, "failed", after)
+            return sessions.try_card(tx, session_id, "succeeded", TELLINGS[tell])
 
     def decline(self, session_id: str) -> Session | None:
         """Record a failed payment for an open session, which stays open."""
-        return self._try_card(session_id, payment_status="failed", event_type="checkout.declined")
+        with self._transaction() as tx:
+            return sessions.try_card(tx, session_id, "failed")
 
     def payments(self, *, reference: str, status: str | None) -> list[Payment]:
         """Return the payments made for a reference, oldest first, failed ones too if not filtered."""
-        with self._transaction():
-            rows = self._db.execute(
-                "SELECT p.id, session_id, reference, amount, currency, p.status, p.created_at"
-                " FROM payments p JOIN sessions s ON s.id = session_id"
-                " WHERE reference = ? AND (? IS NULL OR p.status = ?) ORDER BY p.created_at",
-                (reference, status, status),
-            ).fetchall()
-        return [Payment(**dict(row)) for row in rows]
+        with self._transaction() as tx:
+            return sessions.list_payments(tx, reference=reference, status=status)
 
-    def due_events(self, limit: int = 20) -> list[Event]:
-        """Return the events to send now, the longest due first."""
-        with self._transaction() as now:
-            rows = self._db.execute(
-                "SELECT e.id, webhook_url AS url, body, attempts, e.created_at"
-                " FROM events e JOIN sessions s ON s.id = session_id"
-                " WHERE next_attempt_at <= ? ORDER BY next_attempt_at, e.rowid LIMIT ?",
-                (now, limit),
-            ).fetchall()
-        return [Event(**dict(row)) for row in rows]
+    def create_refund(
+        self, new: NewRefund, *, idempotency_key: str, fingerprint: str
+    ) -> tuple[Refund, bool]:
+        """Return the refund of this key as it is by now, and whether this call made it.
+
+        Raise `IdempotencyMismatch`, `UnknownPayment`, `WrongCurrency` or `RefundTooLarge`.
+        """
+        with self._transaction() as tx:
+            return refunds.create(tx, new, idempotency_key=idempotency_key, fingerprint=fingerprint)
+
+    def get_refund(self, refund_id: str) -> Refund | None:
+        with self._transaction() as tx:
+            return refunds.find(tx, refund_id)
+
+    def behaviour(self) -> Behaviour:
+        """Return the behaviour as it is by now: what counts down says how many are left."""
+        with self._transaction() as tx:
+            return behaviour.read(tx)
+
+    def set_behaviour(self, new: Behaviour) -> None:
+        """Behave like this from now on; see `Behaviour` for what held back and pending becomes."""
+        with self._transaction() as tx:
+            behaviour.write(tx, new)
+            events.let_go(tx)
+            if new.refund_outcome != "pending":
+                refunds.settle_pending(tx, new.refund_outcome)
+
+    def take_turn(self) -> Turn:
+        """Count a request of the API, and say what becomes of it."""
+        with self._transaction() as tx:
+            return behaviour.take_turn(tx)
+
+    def due_events(self) -> list[Event]:
+        """Return some events to send now, the longest due first."""
+        with self._transaction() as tx:
+            return events.due(tx, MOST_DUE)
 
     def seconds_until_due(self) -> float | None:
         """Return when the next attempt or expiry is due; None if there is none to come."""
-        with self._transaction() as now:
-            (at,) = self._db.execute(
+        with self._transaction() as tx:
+            (at,) = tx.db.execute(
                 "SELECT min(at) FROM (SELECT min(next_attempt_at) AS at FROM events"
                 " UNION ALL SELECT min(expires_at) FROM sessions WHERE status = 'open')"
             ).fetchone()
-        return None if at is None else max(0.0, at - now)
+        return None if at is None else max(0.0, at - tx.now)
 
     def mark_delivered(self, event_id: str) -> None:
-        with self._transaction() as now:
-            self._db.execute(
-                "UPDATE events SET delivered_at = ?, next_attempt_at = NULL WHERE id = ?",
-                (now, event_id),
-            )
+        with self._transaction() as tx:
+            events.mark_delivered(tx, event_id)
 
     def mark_failed(self, event_id: str, *, retry_in: float | None) -> None:
         """Count a failed attempt; the next one is due in `retry_in` seconds, or never if None."""
-        with self._transaction() as now:
-            self._db.execute(
-                "UPDATE events SET attempts = attempts + 1, next_attempt_at = ? WHERE id = ?",
-                (None if retry_in is None else now + retry_in, event_id),
-            )
+        with self._transaction() as tx:
+            events.mark_failed(tx, event_id, retry_in=retry_in)
 
     @contextmanager
-    def _transaction(self) -> Iterator[float]:
-        """Yield the time, with everything expired that should be: no one sees or pays a late one."""
+    def _transaction(self) -> Iterator[Transaction]:
+        """Open a transaction with everything expired that should be: no one pays a late one."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                now = self._clock()
-                self._expire_sessions(now)
-                yield now
+                tx = Transaction(self._db, self._clock())
+                sessions.expire_late(tx)
+                yield tx
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def _try_card(
-        self, session_id: str, *, payment_status: PaymentStatus, event_type: EventType
-    ) -> Session | None:
-        with self._transaction() as now:
-            session = self._find_session(session_id)
-            if session is None or session.status != "open":
-                return session
-            payment_id = _new_id("pay")
-            self._db.execute(
-                "INSERT INTO payments (id, session_id, status, created_at) VALUES (?, ?, ?, ?)",
-                (payment_id, session_id, payment_status, now),
-            )
-            if payment_status == "succeeded":
-                self._db.execute("UPDATE sessions SET status = 'paid' WHERE id = ?", [session_id])
-            self._add_event(session, event_type, payment_id, now)
-            return self._session(session_id)
-
-    def _expire_sessions(self, now: float) -> None:
-        late = self._db.execute(
-            "UPDATE sessions SET status = 'expired' WHERE status = 'open' AND expires_at <= ?"
-            " RETURNING id",
-            [now],
-        ).fetchall()
-        for (session_id,) in late:
-            self._add_event(self._session(session_id), "checkout.expired", None, now)
-
-    def _add_event(
-        self, session: Session, event_type: EventType, payment_id: str | None, now: float
-    ) -> None:
-        event_id = _new_id("evt")
-        data: dict[str, Any] = {
-            "sessionId": session.id,
-            "paymentId": payment_id,
-            "reference": session.reference,
-            "amount": session.amount,
-            "currency": session.currency,
-        }
-        # The bytes are kept, not the facts, so that every attempt sends the same ones.
-        body = {"id": event_id, "type": event_type, "createdAt": iso(now), "data": data}
-        self._db.execute(
-            "INSERT INTO events (id, session_id, body, created_at, next_attempt_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (event_id, session.id, json.dumps(body).encode(), now, now),
-        )
-
-    def _find_session(self, session_id: str) -> Session | None:
-        row = self._db.execute(SESSION_QUERY, [session_id]).fetchone()
-        if row is None:
-            return None
-        return Session(**{**dict(row), "was_declined": bool(row["was_declined"])})
-
-    def _session(self, session_id: str) -> Session:
-        session = self._find_session(session_id)
-        if session is None:
-            raise LookupError(session_id)
-        return session
-
-
-def _new_id(prefix: str) -> str:
-    # A session's id is all that its checkout page is protected by, so it can't be guessed.
-    return f"{prefix}_{secrets.token_hex(16)}"

@@ -1,7 +1,7 @@
 """Sends events to their receivers: signed, at least once, again until a 2xx.
 
-`Sender.send` is the only place from which an event leaves, so it is the place for delays,
-duplicates and re-ordering on demand.
+`Sender.send` is the only place from which an event leaves. When, and in how many copies, was
+decided with the event (`payments.sandbox.events`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import httpx
@@ -31,11 +32,11 @@ def backoff(attempts: int) -> float:
 
 
 class Sender:
-    """A thread that sends what is due, one event after the other."""
+    """A thread that sends what is due, one event after the other, signed with every secret."""
 
-    def __init__(self, store: Store, secret: str) -> None:
+    def __init__(self, store: Store, secrets: Sequence[str]) -> None:
         self._store = store
-        self._webhook = Webhook(secret)
+        self._webhooks = [Webhook(secret) for secret in secrets]
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
@@ -73,8 +74,11 @@ class Sender:
         return bool(events)
 
     def send(self, event: Event) -> None:
-        """Make one attempt and record how it ended."""
-        problem = self._post(event)
+        """Make one attempt and record how it ended; the first copy that is refused ends it."""
+        for _ in range(event.copies):
+            problem = self._post(event)
+            if problem is not None:
+                break
         attempt = event.attempts + 1
         if problem is None:
             self._store.mark_delivered(event.id)
@@ -95,7 +99,9 @@ class Sender:
             "content-type": "application/json",
             "webhook-id": event.id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._webhook.sign(event.id, now, event.body.decode()),
+            "webhook-signature": " ".join(
+                webhook.sign(event.id, now, event.body.decode()) for webhook in self._webhooks
+            ),
         }
         try:
             response = self._client.post(event.url, content=event.body, headers=headers)

@@ -19,21 +19,37 @@ from standardwebhooks import Webhook
 
 API_KEY = "test-key"
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
+OTHER_SECRET = "whsec_c29tZSBvdGhlciBzZWNyZXQ="
 ROOT = Path(__file__).resolve().parents[2]
 SUCCESS_URL = "http://shop.example:8000/paid?a=1&b=2"
 PATIENCE = 20  # seconds before a test gives up; nothing is expected to take as long
 
+GOOD_BEHAVIOUR = {
+    "answerDelaySeconds": 0,
+    "failRequests": 0,
+    "timeOutAfterActing": 0,
+    "webhookDelaySeconds": 0,
+    "webhookCopies": 1,
+    "reverseWebhooks": 0,
+    "dropWebhooks": 0,
+    "refundOutcome": "succeeded",
+}
+
 
 class Sandbox:
-    """A running `python -m payments.sandbox` and its API."""
+    """A running `python -m payments.sandbox` and its API.
 
-    def __init__(self, database: Path) -> None:
+    Requests of this class are requests to the sandbox like others: what `behave` asks for becomes
+    of them too.
+    """
+
+    def __init__(self, database: Path, secrets: str = SECRET) -> None:
         command = [sys.executable, "-m", "payments.sandbox", "--port", "0"]
         with database.with_suffix(".log").open("a") as log:
             self.process = subprocess.Popen(
                 [*command, "--database", str(database)],
                 cwd=ROOT,
-                env=os.environ | {"SANDBOX_API_KEY": API_KEY, "SANDBOX_WEBHOOK_SECRET": SECRET},
+                env=os.environ | {"SANDBOX_API_KEY": API_KEY, "SANDBOX_WEBHOOK_SECRET": secrets},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -58,25 +74,47 @@ class Sandbox:
     def create(self, key: str, body: Any) -> httpx.Response:
         headers = {"Idempotency-Key": key}
         content = json.dumps(body)
-        return self._request("POST", "/v1/checkout-sessions", content=content, headers=headers)
+        return self.request("POST", "/v1/checkout-sessions", content=content, headers=headers)
 
-    def get(self, path: str) -> Any:
-        answer = self._request("GET", path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def expire(self, session_id: str) -> Any:
+        """End a session, if it is open, and return it."""
+        return self._content("POST", f"/v1/checkout-sessions/{session_id}/expire")
 
-    def payments(self, reference: str) -> list[Any]:
-        found: list[Any] = self.get(f"/v1/payments?reference={reference}")["data"]
-        return found
+    def refund(
+        self, key: str, payment_id: str, amount: int, reference: str = "refund-1", **more: Any
+    ) -> httpx.Response:
+        """Pay `amount` minor units back; the answer is an error or the refund."""
+        body = {"paymentId": payment_id, "amount": amount, "reference": reference} | more
+        headers = {"Idempotency-Key": key}
+        return self.request("POST", "/v1/refunds", json=body, headers=headers)
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def behave(self, **fields: Any) -> Any:
+        """Set the behaviour, all of it: a field that isn't named gets its default. Return it."""
+        return self._content("PUT", "/v1/behaviour", json=fields)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request with the API key, and return the answer whatever it is."""
         headers = {"Authorization": f"Bearer {API_KEY}"} | options.pop("headers", {})
         return httpx.request(method, self.url + path, headers=headers, trust_env=False, **options)
 
+    def get(self, path: str) -> Any:
+        return self._content("GET", path)
+
+    def payments(self, reference: str) -> list[Any]:
+        """Return the payments made for a reference, oldest first, with what was paid back."""
+        found: list[Any] = self.get(f"/v1/payments?reference={reference}")["data"]
+        return found
+
+    def _content(self, method: str, path: str, **options: Any) -> Any:
+        answer = self.request(method, path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
 
 @contextmanager
-def running_sandbox(database: Path) -> Iterator[Sandbox]:
-    sandbox = Sandbox(database)
+def running_sandbox(database: Path, secrets: str = SECRET) -> Iterator[Sandbox]:
+    """Run the sandbox; `secrets` is its SANDBOX_WEBHOOK_SECRET."""
+    sandbox = Sandbox(database, secrets)
     try:
         yield sandbox
     finally:
@@ -106,8 +144,14 @@ class Receiver(ThreadingHTTPServer):
 class _Record(BaseHTTPRequestHandler):
     server: Receiver
 
+    def do_GET(self) -> None:
+        self._record()
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._record()
+
+    def _record(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         with self.server.arrived:
             self.server.requests.append((self.headers, body))
             turn = min(len(self.server.requests), len(self.server.statuses)) - 1
@@ -145,14 +189,21 @@ def order(webhook_url: str = "http://127.0.0.1:9/", **changes: Any) -> dict[str,
     } | changes
 
 
-def post(url: str) -> httpx.Response:
-    return httpx.post(url, trust_env=False)
+def post(url: str, **form: str) -> httpx.Response:
+    """Send a form, as the hosted page does."""
+    return httpx.post(url, data=form, trust_env=False)
 
 
 def get(url: str) -> httpx.Response:
     return httpx.get(url, trust_env=False)
 
 
-def verified(request: tuple[Message, bytes]) -> Any:
+def verified(request: tuple[Message, bytes], secret: str = SECRET) -> Any:
     headers, body = request
-    return Webhook(SECRET).verify(body, dict(headers))
+    return Webhook(secret).verify(body, dict(headers))
+
+
+def told(receiver: Receiver, count: int) -> list[str]:
+    """Return the types of the first events, "paid" for "checkout.paid", in the order they came."""
+    requests = receiver.wait_for(count)
+    return [verified(request)["type"].split(".")[1] for request in requests]

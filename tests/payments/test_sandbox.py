@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
@@ -16,22 +17,8 @@ from tests.payments.sandbox_service import (
     get,
     order,
     post,
-    receiving,
-    running_sandbox,
     verified,
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox") / "sandbox.sqlite3") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
 
 
 def at_once(call: Callable[[], httpx.Response], times: int = 8) -> list[httpx.Response]:
@@ -120,6 +107,9 @@ def test_create_session_names_the_wrong_field(
         ("POST", "/v1/checkout-sessions", {"key": True}, 400, "idempotency_key_required"),
         ("GET", "/v1/checkout-sessions/cs_0", {"key": True}, 404, "not_found"),
         ("GET", "/v1/payments", {"key": True}, 400, "invalid_request"),
+        ("POST", "/v1/checkout-sessions/cs_0/expire", {}, 401, "unauthorized"),
+        ("POST", "/v1/checkout-sessions/cs_0/expire", {"key": True}, 404, "not_found"),
+        ("PUT", "/v1/checkout-sessions", {"key": True}, 405, "method_not_allowed"),
         ("GET", "/nothing", {}, 404, "not_found"),
         ("POST", "/healthz", {}, 405, "method_not_allowed"),
         ("POST", "/healthz", {"content": b"x" * 70_000}, 413, "too_large"),
@@ -202,6 +192,44 @@ def test_expired_session_tells_and_cannot_be_paid(sandbox: Sandbox, receiver: Re
     assert sandbox.payments("late") == []
 
 
+def test_expire_ends_an_open_session(sandbox: Sandbox, receiver: Receiver) -> None:
+    session = sandbox.create("end", order(receiver.url, reference="end")).json()
+
+    ended = at_once(
+        lambda: sandbox.request("POST", f"/v1/checkout-sessions/{session['id']}/expire")
+    )
+
+    assert {(answer.status_code, answer.json()["status"]) for answer in ended} == {(200, "expired")}
+    assert ended[0].json() == session | {"status": "expired"}
+    post(f"{session['url']}/pay")
+    assert sandbox.payments("end") == []
+    # One event, however often: the next one is of another session.
+    post(sandbox.create("after end", order(receiver.url)).json()["url"] + "/pay")
+    told = [verified(request)["type"] for request in receiver.wait_for(2)]
+    assert told == ["checkout.expired", "checkout.paid"]
+
+
+def test_expire_returns_a_paid_session_as_it_is(sandbox: Sandbox) -> None:
+    session = sandbox.create("paid end", order()).json()
+    post(f"{session['url']}/pay")
+    paid = sandbox.get(f"/v1/checkout-sessions/{session['id']}")
+
+    assert paid["status"] == "paid"
+    assert sandbox.expire(session["id"]) == paid
+
+
+def test_pay_and_expire_at_once_have_one_winner(sandbox: Sandbox) -> None:
+    session = sandbox.create("tie", order(reference="tie")).json()
+    calls = [lambda: post(f"{session['url']}/pay"), lambda: sandbox.expire(session["id"])] * 4
+
+    with ThreadPoolExecutor(8) as pool:
+        wait([pool.submit(call) for call in calls])
+
+    status = sandbox.get(f"/v1/checkout-sessions/{session['id']}")["status"]
+    assert status in {"paid", "expired"}
+    assert len(sandbox.payments("tie")) == (1 if status == "paid" else 0)
+
+
 # The page
 
 
@@ -217,6 +245,7 @@ def test_page_offers_pay_decline_and_cancel(sandbox: Sandbox) -> None:
     assert "&lt;b&gt;Fee&lt;/b&gt;" in page.text
     assert f'action="/checkout/{session["id"]}/pay"' in page.text
     assert f'action="/checkout/{session["id"]}/decline"' in page.text
+    assert re.findall('name="tell" value="(.+?)"', page.text) == ["late", "twice", "out_of_order"]
     assert 'href="http://shop.example:8000/cancelled"' in page.text
     assert page.headers["Content-Security-Policy"] == (
         f"default-src 'none'; style-src 'sha256-{pages.STYLE_HASH}'; img-src data:;"
@@ -240,6 +269,48 @@ def test_page_of_an_unknown_session_is_not_found(sandbox: Sandbox) -> None:
 
     assert page.status_code == 404
     assert "Checkout not found" in page.text
+
+
+def test_page_of_a_refunded_session_says_so(sandbox: Sandbox) -> None:
+    session = sandbox.create("refunded page", order(reference="refunded page")).json()
+    post(f"{session['url']}/pay")
+    [payment] = sandbox.payments("refunded page")
+    sandbox.refund("refunded page", payment["id"], 2550)
+
+    assert "EUR 75.50 for Application fee. Paid back: EUR 25.50." in get(session["url"]).text
+
+
+def test_page_can_tell_twice(sandbox: Sandbox, receiver: Receiver) -> None:
+    session = sandbox.create("twice", order(receiver.url, reference="twice")).json()
+
+    answer = post(f"{session['url']}/pay", tell="twice")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, SUCCESS_URL)
+    first, second = receiver.wait_for(2)
+    assert (first[1], first[0]["webhook-id"]) == (second[1], second[0]["webhook-id"])
+    assert len(sandbox.payments("twice")) == 1
+
+
+def test_page_can_tell_out_of_order(sandbox: Sandbox, receiver: Receiver) -> None:
+    session = sandbox.create("order", order(receiver.url, reference="order")).json()
+
+    post(f"{session['url']}/pay", tell="out_of_order")
+
+    paid, declined = [verified(request) for request in receiver.wait_for(2)]
+    assert (paid["type"], declined["type"]) == ("checkout.paid", "checkout.declined")
+    assert [payment["status"] for payment in sandbox.payments("order")] == ["failed", "succeeded"]
+
+
+def test_page_refuses_another_way_to_tell(sandbox: Sandbox) -> None:
+    session = sandbox.create("tell", order(reference="tell")).json()
+
+    answer = post(f"{session['url']}/pay", tell="never")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == (
+        "tell must be one of at_once, late, twice, out_of_order."
+    )
+    assert sandbox.payments("tell") == []
 
 
 @pytest.mark.parametrize(

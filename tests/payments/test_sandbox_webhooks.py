@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,9 @@ from payments.sandbox.records import NewSession
 from payments.sandbox.store import Store
 from payments.sandbox.webhooks import GIVE_UP_AFTER, Sender, backoff
 from tests.payments.sandbox_service import (
+    OTHER_SECRET,
+    PATIENCE,
+    ROOT,
     SECRET,
     Sandbox,
     order,
@@ -21,11 +27,9 @@ from tests.payments.sandbox_service import (
     verified,
 )
 
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox") / "sandbox.sqlite3") as sandbox:
-        yield sandbox
+WRONG_SECRET = (
+    'SANDBOX_WEBHOOK_SECRET must be "whsec_" and base64, or several of these with commas.'
+)
 
 
 def test_event_is_sent_again_until_it_is_accepted(sandbox: Sandbox) -> None:
@@ -87,6 +91,53 @@ def test_termination_does_not_wait_for_a_hanging_receiver(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("secrets", "signed_with"),
+    [
+        (SECRET, [SECRET]),
+        (f"{OTHER_SECRET},{SECRET}", [OTHER_SECRET, SECRET]),
+        (f" {SECRET} , {OTHER_SECRET},", [SECRET, OTHER_SECRET]),
+    ],
+)
+def test_event_is_signed_with_every_secret(
+    tmp_path: Path, secrets: str, signed_with: list[str]
+) -> None:
+    with receiving() as receiver, running_sandbox(tmp_path / "s.sqlite3", secrets) as sandbox:
+        session = sandbox.create("secrets", order(receiver.url)).json()
+        post(f"{session['url']}/pay")
+
+        [request] = receiver.wait_for(1)
+
+    assert len(request[0]["webhook-signature"].split()) == len(signed_with)
+    for secret in signed_with:
+        assert verified(request, secret)["data"]["sessionId"] == session["id"]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "message"),
+    [
+        ("", "Set the environment variable SANDBOX_WEBHOOK_SECRET."),
+        (",", WRONG_SECRET),
+        ("whsec_", WRONG_SECRET),
+        (f"{SECRET},whsec_\N{SNOWMAN}", WRONG_SECRET),
+    ],
+)
+def test_start_with_a_wrong_secret_says_so(tmp_path: Path, secrets: str, message: str) -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "payments.sandbox", "--port", "0"),
+            *("--database", str(tmp_path / "s.sqlite3")),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"SANDBOX_API_KEY": "k", "SANDBOX_WEBHOOK_SECRET": secrets},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert (ended.returncode, ended.stderr) == (1, f"{message}\n")
+
+
+@pytest.mark.parametrize(
     ("attempts", "seconds"), [(1, 0.2), (2, 0.4), (3, 0.8), (8, 25.6), (9, 30), (10_000, 30)]
 )
 def test_backoff_doubles_up_to_half_a_minute(attempts: int, seconds: float) -> None:
@@ -101,7 +152,7 @@ def test_sender_gives_up_after_three_days(tmp_path: Path) -> None:
         )
         store.pay(session.id)
 
-        sender = Sender(store, SECRET)
+        sender = Sender(store, [SECRET])
         assert sender.send_due()
         assert not sender.send_due()
         assert sender.stop(timeout=1)
