@@ -5,7 +5,9 @@ Only `config.settings` uses them; nothing else reads the environment.
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -39,3 +41,14 @@ def number(name: str, default: int, *, minimum: int) -> int:
 def words(name: str, default: str) -> list[str]:
     """Return a comma-separated list without empty parts."""
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def json_object(name: str) -> dict[str, Any]:
+    """Return the JSON object in the variable, {} without it; the error does not show its secrets."""
+    try:
+        value = json.loads(os.environ.get(name, "{}"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f'{name} must be a JSON object such as {{"KEY": "value"}}.')
+    return value

@@ -1,117 +1,118 @@
-"""Sending mails, once per application and occasion."""
+"""Sending mails, once per application, occasion and thing that they are about."""
 
 from __future__ import annotations
 
-import smtplib
 import uuid
 from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
+from django.core.mail import get_connection
+from django.db.models.functions import Now
 
-from applications.models import Application, DocumentsState
-from applications.money import format_money
-from notifications.models import Mail, Occasion
-
-SUBJECTS = {
-    Occasion.RECEIVED: "We received your application",
-    Occasion.ACTION_NEEDED: "Your application: a document needs your attention",
-    Occasion.PAY_NOW: "Your application: please pay the fee",
-    Occasion.COMPLETED: "Your application is complete",
-}
-
-
-# RFC 5321: the server closes and serves nobody.
-SERVICE_NOT_AVAILABLE = 421
-
-
-class MailServerUnavailable(Exception):
-    """The mail server refuses to serve anybody just now."""
+from applications.models import Application
+from notifications.composing import compose, one_line
+from notifications.errors import classed_errors
+from notifications.models import ERROR_MAX_LENGTH, Mail, MailState, Occasion
+from notifications.occasions import LETTERS, Notice
 
 
 @dataclass(frozen=True)
 class SentMail:
     """A mail that the server has accepted and that no row says so yet."""
 
-    application_id: uuid.UUID
-    occasion: Occasion
+    notice: Notice
     recipient: str
     subject: str
     message_id: str
 
 
-def send(*, application_id: uuid.UUID, occasion: Occasion) -> SentMail | None:
-    """Send the mail of this occasion; None if it went out before.
+def send(notice: Notice) -> SentMail | None:
+    """Send the mail; None if it went out before, or is not wanted any more.
 
     No transaction may be open: a mail server can take long. If the process dies between the
-    server's acceptance and `record`, the mail is sent again, with the same Message-ID. Raises
-    `MailServerUnavailable` if the server refuses connections, or everybody.
+    server's acceptance and `record`, the mail is sent again, with the same Message-ID. Raises the
+    classes of `notifications.errors`.
     """
-    if Mail.objects.filter(application_id=application_id, occasion=occasion).exists():
+    if Mail.objects.sent().filter(**_key(notice)).exists():
         return None
-    application = Application.objects.select_related("student").get(pk=application_id)
-    mail = SentMail(
-        application_id=application_id,
-        occasion=occasion,
-        recipient=application.student.email,
-        subject=SUBJECTS[occasion],
-        message_id=message_id(application_id, occasion),
-    )
+    application = Application.objects.select_related("student").get(pk=notice.application_id)
+    facts = LETTERS[notice.occasion].facts(application, notice)
+    if facts is None:
+        return None
+    mail = _mail(application, notice)
+    message = compose(application, notice, facts, message_id=mail.message_id)
+    connection = get_connection()
     try:
-        _compose(mail, _context(application)).send()
-    except (ConnectionRefusedError, smtplib.SMTPException) as error:
-        if _serves_nobody(error):
-            raise MailServerUnavailable(str(error)) from error
-        raise
+        with classed_errors():
+            connection.send_messages([message])
+    finally:
+        connection.close()  # Django leaves it open where the server does not let us sign in
     return mail
-
-
-def _serves_nobody(error: Exception) -> bool:
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return {code for code, _ in error.recipients.values()} == {SERVICE_NOT_AVAILABLE}
-    if isinstance(error, smtplib.SMTPResponseException):
-        return error.smtp_code == SERVICE_NOT_AVAILABLE
-    return isinstance(error, ConnectionRefusedError)
 
 
 def record(mail: SentMail) -> None:
     """Note that the mail went out. Called in the transaction that ends the attempt."""
-    Mail.objects.create(
-        application_id=mail.application_id,
-        occasion=mail.occasion,
-        recipient=mail.recipient,
-        subject=mail.subject,
-        message_id=mail.message_id,
+    Mail.objects.update_or_create(
+        **_key(mail.notice),
+        defaults={**_envelope(mail), "state": MailState.SENT, "sent_at": Now(), "error": ""},
     )
 
 
-def message_id(application_id: uuid.UUID, occasion: Occasion) -> str:
-    """Return the Message-ID of this mail, the same each time it is sent."""
+def withhold(notice: Notice, *, error: str) -> None:
+    """Note for staff that the mail was given up, and why; a mail that was sent stays as it is.
+
+    Called in the transaction that makes its row a dead letter. Without an application there is
+    nobody whom the mail is for, and so no row.
+    """
+    application = (
+        Application.objects.select_related("student").filter(pk=notice.application_id).first()
+    )
+    if application is None or Mail.objects.sent().filter(**_key(notice)).exists():
+        return
+    envelope = _envelope(_mail(application, notice))
+    Mail.objects.update_or_create(
+        **_key(notice),
+        defaults={
+            **envelope,
+            "state": MailState.NOT_SENT,
+            "sent_at": None,
+            "error": one_line(error)[:ERROR_MAX_LENGTH],
+        },
+    )
+
+
+def message_id(application_id: uuid.UUID, occasion: Occasion, about: str = "") -> str:
+    """Return the Message-ID of this mail, the same each time it is sent.
+
+    It is kept so short that it needs no folding, which not every program undoes.
+    """
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
-    return f"<{application_id}.{occasion}@{domain}>"
+    subject = uuid.uuid5(application_id, about) if about else application_id
+    return f"<{subject}.{occasion.value}@{domain}>"
 
 
-def _context(application: Application) -> dict[str, Any]:
+def _mail(application: Application, notice: Notice) -> SentMail:
+    return SentMail(
+        notice,
+        recipient=application.student.email,
+        subject=str(LETTERS[notice.occasion].subject),
+        message_id=message_id(application.pk, notice.occasion, notice.about),
+    )
+
+
+def _key(notice: Notice) -> dict[str, Any]:
     return {
-        "name": application.student.name,
-        "fee": format_money(application.fee_amount, application.fee_currency),
-        "status_url": f"{settings.BASE_URL}/applications/{application.id}/status",
-        "pay_url": f"{settings.BASE_URL}/payments/checkout/{application.id}",
-        "rejected": list(application.files.filter(state=DocumentsState.FAILED)),
+        "application_id": notice.application_id,
+        "occasion": notice.occasion,
+        "about": notice.about,
     }
 
 
-def _compose(mail: SentMail, context: dict[str, Any]) -> EmailMultiAlternatives:
-    context = {**context, "subject": mail.subject}
-    template = f"notifications/{mail.occasion}"
-    message = EmailMultiAlternatives(
-        subject=mail.subject,
-        body=render_to_string(f"{template}.txt", context),
-        to=[mail.recipient],
-        headers={"Message-ID": mail.message_id, "Auto-Submitted": "auto-generated"},
-    )
-    message.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
-    return message
+def _envelope(mail: SentMail) -> dict[str, str]:
+    return {
+        "recipient": mail.recipient,
+        "subject": mail.subject,
+        "message_id": mail.message_id,
+    }

@@ -50,3 +50,18 @@ def test_words_are_separated_by_commas(monkeypatch):
     monkeypatch.setenv("SLUICE_TEST", "a, b,,c ")
 
     assert env.words("SLUICE_TEST", "") == ["a", "b", "c"]
+
+
+def test_json_object_is_read_and_empty_without_the_variable(monkeypatch):
+    monkeypatch.setenv("SLUICE_TEST", '{"TOKEN": "a", "LIMIT": 3}')
+    assert env.json_object("SLUICE_TEST") == {"TOKEN": "a", "LIMIT": 3}
+    assert env.json_object("SLUICE_TEST_2") == {}
+
+
+@pytest.mark.parametrize("value", ["", "secret", "[1]", "null", '{"TOKEN": "secret"'])
+def test_json_object_refuses_anything_else_and_does_not_show_it(monkeypatch, value):
+    monkeypatch.setenv("SLUICE_TEST", value)
+    with pytest.raises(ImproperlyConfigured, match="SLUICE_TEST must be a JSON object") as caught:
+        env.json_object("SLUICE_TEST")
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -1,59 +1,42 @@
-"""A mail on its way to a real SMTP server."""
+"""A mail on its way to a real SMTP server, and what the server's replies mean for its row."""
 
 from __future__ import annotations
 
-import email
-import smtplib
-from collections.abc import Iterator
-from email import policy
-
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 from django.core.mail import get_connection
 
 from notifications import services
-from notifications.models import Occasion
+from notifications.errors import MailPutOff, MailRefused, MailServerUnavailable
+from notifications.models import Mail, Occasion
+from notifications.occasions import Notice
+from outbox.models import Outcome, QueueControl
 from runtime.ports import free_port
 from tests.factories import ApplicationFactory, UserFactory
+from tests.notifications.rows import attempt, publish
+from tests.notifications.smtp_servers import (
+    Mailbox,
+    Refusing,
+    refuse_sign_in,
+    smtp_server,
+    use_smtp,
+)
 
-
-class Mailbox(Message):
-    """Keeps what the server was sent, with the addresses of the envelope."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[email.message.EmailMessage] = []
-
-    def handle_message(self, message: email.message.Message) -> None:
-        parsed = email.message_from_bytes(message.as_bytes(), policy=policy.default)
-        assert isinstance(parsed, email.message.EmailMessage)
-        self.messages.append(parsed)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def mailbox(settings) -> Iterator[Mailbox]:
-    mailbox = Mailbox()
-    server = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-    server.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = server.hostname, server.port
-    yield mailbox
-    server.stop()
+def notice() -> Notice:
+    return Notice(ApplicationFactory.create().pk, Occasion.RECEIVED)
 
 
-@pytest.mark.django_db
 def test_mail_reaches_the_server_as_it_was_composed(mailbox):
     student = UserFactory.create(name="Zoë Ünal", email="zoe@example.com")
     application = ApplicationFactory.create(student=student)
 
-    services.send(application_id=application.pk, occasion=Occasion.PAY_NOW)
+    services.send(Notice(application.pk, Occasion.PAY_NOW))
 
     (message,) = mailbox.messages
-    assert (message["X-MailFrom"], message["X-RcptTo"]) == (
-        "admissions@example.com",
-        "zoe@example.com",
-    )
+    assert message["X-MailFrom"] == "admissions@example.com"
     assert message["From"] == "Sluice Admissions <admissions@example.com>"
     assert message["To"] == "zoe@example.com"
     assert message["Subject"] == "Your application: please pay the fee"
@@ -63,48 +46,106 @@ def test_mail_reaches_the_server_as_it_was_composed(mailbox):
     assert text is not None
     assert html is not None
     assert text.get_content().startswith("Dear Zoë Ünal,\n")
-    assert "can be paid now" in html.get_content()
+    assert "<p>The fee for your application is 50.00 USD." in html.get_content()
 
 
-class Refusing(Mailbox):
-    """Answers every mail with one and the same reply."""
+def test_mail_has_one_recipient_so_that_no_refusal_can_be_a_part_of_one(mailbox, notice):
+    services.send(notice)
 
-    def __init__(self, reply: str) -> None:
-        super().__init__()
-        self.reply = reply
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
-        return self.reply
+    (message,) = mailbox.messages
+    assert message["X-RcptTo"] == message["To"]
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("reply", "error"),
+    ("step", "reply", "error"),
     [
-        ("421 We close", services.MailServerUnavailable),
-        ("550 No such mailbox", smtplib.SMTPRecipientsRefused),
+        ("RCPT", "451 Try again later", MailPutOff),
+        ("DATA", "452 No room", MailPutOff),
+        ("MAIL", "553 We do not know you", MailRefused),
+        ("RCPT", "550 No such mailbox", MailRefused),
+        ("DATA", "554 This looks like spam", MailRefused),
+        ("MAIL", "421 We close", MailServerUnavailable),
+        ("RCPT", "421 We close", MailServerUnavailable),
+        ("DATA", "421 We close", MailServerUnavailable),
+        ("MAIL", "530 Sign in first", MailServerUnavailable),
     ],
 )
-def test_mail_server_that_serves_nobody_is_told_from_one_that_refuses_an_address(
-    settings, reply: str, error: type[Exception]
-):
-    server = Controller(Refusing(reply), hostname="127.0.0.1", port=free_port())
-    server.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = server.hostname, server.port
-    application = ApplicationFactory.create()
+def test_reply_of_the_server_is_classed(settings, notice, step, reply, error):
+    with smtp_server(Refusing(step, reply), settings), pytest.raises(error) as caught:
+        services.send(notice)
 
-    with pytest.raises(error):
-        services.send(application_id=application.pk, occasion=Occasion.RECEIVED)
-    server.stop()
+    assert str(caught.value) == reply
 
 
-@pytest.mark.django_db
-def test_mail_server_that_is_away_is_unavailable(settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
-    application = ApplicationFactory.create()
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+@pytest.mark.parametrize(
+    ("user", "reply"),
+    [
+        ("sluice", "535 5.7.8 Authentication credentials invalid"),
+        ("", "530 5.7.0 Authentication required"),
+    ],
+)
+def test_server_that_does_not_let_us_sign_in_is_unavailable(settings, notice, user, reply):
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = user
+    options = {
+        "auth_required": True,
+        "auth_require_tls": False,
+        "authenticator": refuse_sign_in,
+    }
 
-    with pytest.raises(services.MailServerUnavailable):
-        services.send(application_id=application.pk, occasion=Occasion.RECEIVED)
+    with (
+        smtp_server(Mailbox(), settings, **options),
+        pytest.raises(MailServerUnavailable) as caught,
+    ):
+        services.send(notice)
+
+    assert str(caught.value) == reply
+
+
+def test_server_that_does_not_offer_to_sign_in_is_unavailable(settings, mailbox, notice):
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = "sluice"
+
+    with pytest.raises(MailServerUnavailable, match="not supported by server"):
+        services.send(notice)
+
+
+def test_server_that_is_away_is_unavailable(settings, notice):
+    use_smtp(settings, port=free_port())
+
+    with pytest.raises(MailServerUnavailable, match="Connection refused"):
+        services.send(notice)
     assert get_connection().timeout == 5
+
+
+def test_mail_that_is_put_off_is_tried_again(settings, application):
+    row = publish(application, Occasion.RECEIVED)
+
+    with smtp_server(Refusing("RCPT", "451 Try again later"), settings):
+        outcome = attempt(row)
+
+    assert (outcome, row.state, row.attempt_count) == (Outcome.FAILED, "pending", 1)
+    assert (Mail.objects.count(), QueueControl.objects.count()) == (0, 0)
+
+
+def test_mail_that_is_refused_is_a_dead_letter_at_once_and_marked_for_staff(settings, application):
+    row = publish(application, Occasion.RECEIVED)
+
+    with smtp_server(Refusing("RCPT", "550 No such mailbox"), settings):
+        outcome = attempt(row)
+
+    assert (outcome, row.state, row.dead_reason) == (Outcome.FAILED, "dead", "permanent")
+    (mail,) = Mail.objects.all()
+    assert (mail.state, mail.error, mail.sent_at) == ("not_sent", "550 No such mailbox", None)
+    assert (mail.recipient, mail.subject) == ("ada@example.com", "We received your application")
+    assert QueueControl.objects.count() == 0
+
+
+def test_server_that_serves_nobody_counts_for_the_breaker(settings, application):
+    row = publish(application, Occasion.RECEIVED)
+
+    with smtp_server(Refusing("MAIL", "421 We close"), settings):
+        outcome = attempt(row)
+
+    assert (outcome, row.state) == (Outcome.FAILED, "pending")
+    (control,) = QueueControl.objects.values_list("name", "failures", "cause")
+    assert control == ("send_email", 1, "421 We close")
