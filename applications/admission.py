@@ -22,9 +22,13 @@ def check_backlog(priority: int) -> None:
 def check_disk() -> None:
     """Raise `StorageFull` if the documents' disk has less room than `MIN_FREE_DISK_BYTES`.
 
-    For before the body is read: the files of a submission are written while it arrives.
+    For before the body is read: the files of a submission are written while it arrives. A storage
+    that is no disk, such as an object store, has no such limit.
     """
-    folder = Path(default_storage.path(""))
+    try:
+        folder = Path(default_storage.path(""))
+    except NotImplementedError:
+        return
     while not folder.exists():  # nothing has been uploaded yet
         folder = folder.parent
     if shutil.disk_usage(folder).free < settings.MIN_FREE_DISK_BYTES:

@@ -84,3 +84,27 @@ class StorageFull(APIException):
     )
     default_code = "storage_full"
     wait = settings.FULL_DISK_RETRY_SECONDS  # becomes Retry-After
+
+
+class NotReplaceable(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = _("This document can't be replaced: it is fine, or was replaced already.")
+    default_code = "not_replaceable"
+
+
+class AlreadyCompleted(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = _("The application is complete and can't be withdrawn any more.")
+    default_code = "already_completed"
+
+
+class NotScanned(APIException):
+    """Nobody downloads what no malware scanner has found clean."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = _("This document can't be downloaded: it was not scanned for malware.")
+    default_code = "not_scanned"
+
+
+class NothingToDecide(Exception):
+    """The document waits for no decision of staff: not yet, or not any more."""

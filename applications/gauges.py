@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from django.db.models import Exists, OuterRef
+from django.utils.translation import ngettext_lazy
 
 from applications.models import DOCUMENTS_IN_WORK, PAYMENT_IN_WORK, TERMINAL_STATUSES, Application
 from outbox.conservation import MAX_EXAMPLES, Finding, gauge
 from outbox.models import UNFINISHED_STATES, Outbox, State
 
 
-@gauge("lost_applications")
+@gauge(
+    "lost_applications",
+    says=ngettext_lazy(
+        "%d application waits for a step that nothing will make.",
+        "%d applications wait for a step that nothing will make.",
+    ),
+    page="application-trace",
+)
 def lost_applications() -> Finding:
     """Applications whose next step is ours, and nothing is left that would make it.
 

@@ -24,14 +24,15 @@ from applications.exceptions import InvalidKey, KeyInUse, KeyReused
 from applications.models import IdempotencyKey
 from applications.validation import Draft
 
-ROUTE = "POST /applications"
+SUBMISSION = "POST /applications"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A key that a user sent, with the fingerprint of what it was sent with."""
+    """A key that a user sent, to which route, with the fingerprint of what it was sent with."""
 
     user: User
+    route: str
     key: str
     fingerprint: str
 
@@ -47,9 +48,11 @@ def read_key(header: str | None) -> str | None:
     return key
 
 
-def claim_for(user: User, key: str | None, draft: Draft) -> Claim | None:
-    """Return the claim on the key that this submission came with, or None without a key."""
-    return None if key is None else Claim(user, key, fingerprint(draft))
+def claim_for(
+    user: User, key: str | None, draft: Draft, *, route: str = SUBMISSION
+) -> Claim | None:
+    """Return the claim on the key that this draft came with, or None without a key."""
+    return None if key is None else Claim(user, route, key, fingerprint(draft))
 
 
 def fingerprint(draft: Draft) -> str:
@@ -69,7 +72,7 @@ def claim(claim: Claim) -> Mapping[str, Any] | None:
     key came with other content before.
     """
     while not _insert(claim):
-        former = IdempotencyKey.objects.filter(user=claim.user, route=ROUTE, key=claim.key)
+        former = IdempotencyKey.objects.filter(user=claim.user, route=claim.route, key=claim.key)
         if former.filter(expires_at__lte=Now()).delete()[0]:
             continue
         row = former.first()
@@ -83,7 +86,9 @@ def claim(claim: Claim) -> Mapping[str, Any] | None:
 
 def remember(claim: Claim, answer: Mapping[str, Any]) -> None:
     """Store what a request with this key is answered from now on."""
-    IdempotencyKey.objects.filter(user=claim.user, route=ROUTE, key=claim.key).update(answer=answer)
+    IdempotencyKey.objects.filter(user=claim.user, route=claim.route, key=claim.key).update(
+        answer=answer
+    )
 
 
 def delete_expired() -> int:
@@ -106,7 +111,7 @@ def _insert(claim: Claim) -> bool:
                 """,
                 [
                     claim.user.pk,
-                    ROUTE,
+                    claim.route,
                     claim.key,
                     claim.fingerprint,
                     settings.IDEMPOTENCY_KEY_HOURS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from django.conf import settings
@@ -35,10 +35,23 @@ def sweep_files() -> int:
     while batch := list(islice(names, BATCH)):
         named = ApplicationFile.objects.filter(storage_name__in=batch)
         for name in set(batch) - set(named.values_list("storage_name", flat=True)):
-            if default_storage.get_modified_time(name) < before:
-                default_storage.delete(name)
-                deleted += 1
+            deleted += _delete_if_older(name, before)
     return deleted
+
+
+def _delete_if_older(name: str, before: datetime) -> bool:
+    """Delete the file if it is old enough, and say whether it was.
+
+    One that is gone meanwhile, or can't be deleted, must not keep the others.
+    """
+    try:
+        if default_storage.get_modified_time(name) >= before:
+            return False
+        default_storage.delete(name)
+    except Exception:  # every storage has errors of its own
+        logger.exception("sweep failed file=%s", name)
+        return False
+    return True
 
 
 def _stored_names() -> list[str]:

@@ -15,7 +15,7 @@ from applications.models import (
     PaymentState,
     Status,
 )
-from applications.verification import Verdict
+from applications.verification.report import Verdict
 from outbox.models import Priority
 
 
@@ -40,6 +40,24 @@ class AcceptedSerializer(serializers.Serializer[Any]):
     payUrl = serializers.CharField()
 
 
+class ReplacementSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(help_text="PDF, JPEG or PNG; at most 10 MiB.")
+
+
+class AcceptedReplacementSerializer(AcceptedSerializer):
+    fileId = serializers.UUIDField(help_text="The id of the new version.")
+
+
+class WithdrawnSerializer(serializers.Serializer[Any]):
+    applicationId = serializers.UUIDField(source="id")
+    status = serializers.ChoiceField(choices=Status.choices)
+    progress = serializers.IntegerField(min_value=0, max_value=100)
+    statusUrl = serializers.SerializerMethodField()
+
+    def get_statusUrl(self, application: Application) -> str:
+        return f"/applications/{application.id}/status"
+
+
 class CheckSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     verdict = serializers.ChoiceField(choices=[verdict.value for verdict in Verdict])
@@ -51,6 +69,13 @@ class DocumentSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     state = serializers.ChoiceField(choices=DocumentsState.choices)
     checks = CheckSerializer(many=True)
+    replaceUrl = serializers.CharField(
+        allow_null=True, help_text="Where a new version can be sent; null if none is needed."
+    )
+    contentUrl = serializers.CharField(
+        allow_null=True,
+        help_text="Where it can be downloaded; null until a malware scanner has found it clean.",
+    )
 
 
 class PaymentSerializer(serializers.Serializer[Any]):
@@ -76,6 +101,9 @@ class StatusSerializer(serializers.Serializer[Any]):
     nextAction = serializers.ChoiceField(choices=["replace_document", "pay"], allow_null=True)
     eta = serializers.DateTimeField(
         allow_null=True, help_text="When the next step is expected; null if that is not known."
+    )
+    withdrawUrl = serializers.CharField(
+        allow_null=True, help_text="Where the application can be withdrawn; null once it has ended."
     )
     documents = DocumentSerializer(many=True)
     payment = PaymentSerializer()

@@ -15,6 +15,7 @@ class Facts:
     documents: str
     payment: str
     checkout_opened: bool
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Derived:
 def derive(facts: Facts) -> Derived:
     """Return the furthest stage reached, or what needs the student; the first line that fits wins."""
     verified = facts.documents == DocumentsState.VERIFIED
-    if facts.payment == PaymentState.REFUNDED:
+    if facts.withdrawn or facts.payment == PaymentState.REFUNDED:
         return Derived(Status.WITHDRAWN, None)
     if facts.documents == DocumentsState.FAILED:
         return Derived(Status.VERIFICATION_FAILED, None)

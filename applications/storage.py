@@ -22,14 +22,14 @@ class SyncedFile(File):  # type: ignore[type-arg] # not generic at run time
 
 
 class DurableFileSystemStorage(FileSystemStorage):
-    """Files opened for writing are new, private to this user, and durable when closed.
+    """Files opened for writing ("wb") are new, private to this user, and durable when closed.
 
     A row that names a file may be committed right after: neither a crash of the machine nor one of
     the process can then lose the file.
     """
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        if mode != "xb":
+        if mode != "wb":
             return super()._open(name, mode)  # type: ignore[misc,no-any-return] # not in the stubs
         path = Path(self.path(name))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

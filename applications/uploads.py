@@ -64,7 +64,7 @@ class StagingUploadHandler(FileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         self._storage_name = uuid.uuid4().hex
-        self._writing = default_storage.open(self._storage_name, "xb")
+        self._writing = default_storage.open(self._storage_name, "wb")
         self._digest = hashlib.sha256()
         self._head = b""
         self._size = 0

@@ -31,10 +31,20 @@ class FileType:
     extensions: frozenset[str]
     aliases: frozenset[str] = frozenset()
 
+    def fits(self, name: str, declared_type: str) -> bool:
+        """Tell whether a file of this type may be called so, and may be said to be that."""
+        declarable = {self.content_type, *self.aliases} | UNDECLARED
+        return PurePath(name).suffix.lower() in self.extensions and declared_type in declarable
+
 
 FILE_TYPES = (
-    FileType("application/pdf", b"%PDF-", frozenset({".pdf"})),
-    FileType("image/jpeg", b"\xff\xd8\xff", frozenset({".jpg", ".jpeg"}), frozenset({"image/jpg"})),
+    FileType("application/pdf", b"%PDF-", frozenset({".pdf"}), frozenset({"application/x-pdf"})),
+    FileType(
+        "image/jpeg",
+        b"\xff\xd8\xff",
+        frozenset({".jpg", ".jpeg", ".jfif"}),
+        frozenset({"image/jpg"}),
+    ),
     FileType("image/png", b"\x89PNG\r\n\x1a\n", frozenset({".png"})),
 )
 # What clients declare that do not know: no claim, so it can't be a wrong one.
@@ -43,24 +53,31 @@ UNDECLARED = frozenset({"", "application/octet-stream"})
 
 @dataclass(frozen=True)
 class Draft:
-    """A submission as it came in. `priority` is the text of the form, empty if there was none."""
+    """A submission or a replacement as it came in; `field` is where its files belong.
+
+    `priority` is the text of the form, empty if there was none.
+    """
 
     personal_statement: str
     files: Sequence[StagedFile]
     priority: str = ""
     unknown_files: Sequence[str] = ()
     files_as_text: bool = False
+    field: str = "files"
 
     @classmethod
-    def from_form(cls, fields: QueryDict, files: MultiValueDict[str, Any]) -> Draft:
+    def from_form(
+        cls, fields: QueryDict, files: MultiValueDict[str, Any], *, field: str = "files"
+    ) -> Draft:
         """Take the parts of a parsed multipart body."""
         return cls(
             personal_statement=fields.get("personalStatement", ""),
-            files=files.getlist("files"),
+            files=files.getlist(field),
             priority=fields.get("priority", ""),
-            unknown_files=sorted(set(files) - {"files"}),
+            unknown_files=sorted(set(files) - {field}),
             # A browser sends an empty text for a file field in which nothing was picked.
-            files_as_text=any(fields.getlist("files")),
+            files_as_text=any(fields.getlist(field)),
+            field=field,
         )
 
 
@@ -71,6 +88,7 @@ class ValidFile:
     staged: StagedFile
     name: str
     content_type: str
+    declared_type: str
 
 
 @dataclass(frozen=True)
@@ -85,30 +103,52 @@ class Submission:
 def validate(draft: Draft, *, may_set_priority: bool) -> Submission:
     """Return the submission, or raise `TooLarge`, or `InvalidSubmission` with all that is wrong."""
     _check_sizes(draft.files)
+    files, file_errors = _check_files(draft)
     errors = [
         *_statement_errors(draft.personal_statement),
         *_priority_errors(draft.priority, may_set_priority=may_set_priority),
-        *(
-            FieldError(name, "unknown_field", _("Send files in the field 'files'."))
-            for name in draft.unknown_files
-        ),
+        *file_errors,
+    ]
+    if errors:
+        raise InvalidSubmission(errors)
+    priority = Priority(int(draft.priority)) if draft.priority else Priority.NORMAL
+    return Submission(draft.personal_statement, files, priority)
+
+
+def validate_replacement(draft: Draft) -> ValidFile:
+    """Return the one file, or raise `TooLarge`, or `InvalidSubmission` with all that is wrong."""
+    _check_sizes(draft.files)
+    files, errors = _check_files(draft)
+    if len(draft.files) != 1 and not errors:
+        errors = [FieldError(draft.field, "required", _("Send one file in its place."))]
+    if errors:
+        raise InvalidSubmission(errors)
+    return files[0]
+
+
+def _check_files(draft: Draft) -> tuple[list[ValidFile], list[FieldError]]:
+    """Return the acceptable files, and all that is wrong with the others."""
+    errors = [
+        FieldError(
+            name,
+            "unknown_field",
+            _("Send files in the field '%(field)s'.") % {"field": draft.field},
+        )
+        for name in draft.unknown_files
     ]
     if draft.files_as_text:
         detail = _("Send each file as a part with a file name.")
-        errors.append(FieldError("files", "not_a_file", detail))
+        errors.append(FieldError(draft.field, "not_a_file", detail))
     if len(draft.files) > settings.MAX_FILES:
-        errors.append(FieldError("files", "too_many_files", TOO_MANY_FILES))
+        errors.append(FieldError(draft.field, "too_many_files", TOO_MANY_FILES))
     files = []
     for index, staged in enumerate(draft.files):
         found = _check_file(staged)
         if isinstance(found, ValidFile):
             files.append(found)
         else:
-            errors.append(FieldError("files", *found, index=index))
-    if errors:
-        raise InvalidSubmission(errors)
-    priority = Priority(int(draft.priority)) if draft.priority else Priority.NORMAL
-    return Submission(draft.personal_statement, files, priority)
+            errors.append(FieldError(draft.field, *found, index=index))
+    return files, errors
 
 
 def check_content_length(content_length: str | None) -> None:
@@ -162,27 +202,30 @@ def _check_file(staged: StagedFile) -> ValidFile | tuple[str, str]:
     name = display_name(staged.name)
     if not staged.size:
         return "empty_file", _("%(name)s is empty.") % {"name": name}
-    sniffed = next((t for t in FILE_TYPES if staged.head.startswith(t.signature)), None)
+    sniffed = type_of(staged.head)
     if sniffed is None:
         return "unsupported_type", _("%(name)s is not a PDF, JPEG or PNG file.") % {"name": name}
     declared = staged.content_type or ""
-    if (
-        PurePath(name).suffix.lower() not in sniffed.extensions
-        or declared not in {sniffed.content_type, *sniffed.aliases} | UNDECLARED
-    ):
+    if not sniffed.fits(name, declared):
         return "type_mismatch", _(
             "The name or type of %(name)s does not fit its content, which is %(type)s."
         ) % {"name": name, "type": sniffed.content_type}
-    return ValidFile(staged, name, sniffed.content_type)
+    return ValidFile(staged, name, sniffed.content_type, declared)
+
+
+def type_of(head: bytes) -> FileType | None:
+    """Return the type that the first bytes of a file are of; None if it is not accepted."""
+    return next((t for t in FILE_TYPES if head.startswith(t.signature)), None)
 
 
 def display_name(name: str | None) -> str:
     """Return the name as pages may show it: composed, without control or direction characters.
 
-    Too long a name is cut in the middle, so that its extension stays.
+    Nor with spaces around it, which would hide its extension. Too long a name is cut in the middle, so that its extension stays.
     """
     composed = unicodedata.normalize("NFC", name or "")
     clean = "".join(c for c in composed if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    clean = clean.strip()
     if len(clean) <= NAME_MAX_LENGTH:
         return clean
     suffix = PurePath(clean).suffix[:10]

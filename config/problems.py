@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import PermissionDenied as NotPermitted
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
@@ -64,6 +66,8 @@ def _describe(exc: Exception, response: Response) -> tuple[str, str, list[dict[s
         detail = exc.detail
         text = detail if isinstance(detail, str) else (detail or {}).get("detail", "")  # type: ignore[union-attr] # simplejwt raises a dict
         return code, str(text or exc.default_detail), []
+    if isinstance(exc, PermissionDenied):  # Django's own
+        return NotPermitted.default_code, str(NotPermitted.default_detail), []
     return HTTPStatus(response.status_code).name.lower(), _phrase(response.status_code), []
 
 

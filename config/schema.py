@@ -71,6 +71,33 @@ ERRORS = {
             "reached; see Retry-After."
         ),
     },
+    "replaceDocument": {
+        400: "Invalid input: the file's type, not exactly one file, a bad key.",
+        401: "Not signed in.",
+        403: "Without a CSRF token, where a session is used.",
+        404: "Not there, or not yours.",
+        409: "The document needs no replacement (any more), or the key is in use; see Retry-After.",
+        411: "The body was sent in chunks, without its Content-Length.",
+        413: "The file is too large.",
+        415: "Not multipart/form-data.",
+        422: "The key was used for other content before.",
+        503: (
+            "Too much is waiting, there is no room for documents, or the database can't be "
+            "reached; see Retry-After."
+        ),
+    },
+    "withdrawApplication": {
+        401: "Not signed in.",
+        403: "Without a CSRF token, where a session is used.",
+        404: "Not there, or not yours.",
+        409: "The application is complete.",
+    },
+    "downloadDocument": {
+        401: "Not signed in.",
+        403: "Staff without the permission to download documents.",
+        404: "Not there, or not yours.",
+        409: "No malware scanner has found the document clean.",
+    },
     "openCheckout": {
         401: "Not signed in.",
         403: "Without a CSRF token, where a session is used.",

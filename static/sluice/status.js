@@ -50,7 +50,14 @@ document.addEventListener("htmx:afterRequest", (event) => {
     schedule(Number(xhr.getResponseHeader("Retry-After")));
   } // else nothing will change any more
 });
-document.addEventListener("htmx:afterSwap", tellNews);
+// Forms and lists that htmx preserves over a swap are the same elements afterwards, but where a
+// browser has to move them to do so, they lose the focus.
+let focused;
+document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement; });
+document.addEventListener("htmx:afterSwap", () => {
+  if (region().contains(focused) && document.activeElement !== focused) focused.focus({ preventScroll: true });
+  tellNews();
+});
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;

@@ -83,7 +83,7 @@ def test_many_requests_at_the_same_moment_make_one_application(student, storage_
 def test_a_request_waits_for_the_first_and_then_gives_up(student, storage_dir, settings):
     settings.IDEMPOTENCY_WAIT_SECONDS = 0.3
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+        idempotency.claim(idempotency.Claim(student, idempotency.SUBMISSION, "k", "f" * 64))
         response = in_thread(pool, lambda: submit(client_of(student), upload(), key="k")).result()
         transaction.set_rollback(True)
 
@@ -96,7 +96,7 @@ def test_a_request_waits_for_the_first_and_then_gives_up(student, storage_dir, s
 def test_a_request_takes_over_when_the_first_rolls_back(student, storage_dir):
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+            idempotency.claim(idempotency.Claim(student, idempotency.SUBMISSION, "k", "f" * 64))
             second = in_thread(pool, lambda: submit(client_of(student), upload(), key="k"))
             wait_until_somebody_waits_for_a_lock()
             transaction.set_rollback(True)
@@ -108,7 +108,7 @@ def test_a_request_takes_over_when_the_first_rolls_back(student, storage_dir):
 
 
 def test_a_waiting_request_gets_the_answer_of_the_first(student, draft, storage_dir):
-    claim = idempotency.Claim(student, "k", idempotency.fingerprint(draft))
+    claim = idempotency.Claim(student, idempotency.SUBMISSION, "k", idempotency.fingerprint(draft))
     answer = {
         "applicationId": "5b0c1c1e-7c0f-4a53-9d0e-0b8d2b8e6f5a",
         "status": "submitted",
@@ -132,7 +132,7 @@ def test_a_waiting_request_gets_the_answer_of_the_first(student, draft, storage_
 def test_a_waiting_request_with_other_content_is_refused(student, storage_dir):
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+            idempotency.claim(idempotency.Claim(student, idempotency.SUBMISSION, "k", "f" * 64))
             second = in_thread(pool, lambda: submit(client_of(student), upload(), key="k"))
             wait_until_somebody_waits_for_a_lock()
         response = second.result()
@@ -148,7 +148,7 @@ def test_the_key_is_free_when_the_first_loses_its_connection(student):
 
     @transaction.atomic
     def first() -> None:
-        idempotency.claim(idempotency.Claim(student, "k", "f" * 64))
+        idempotency.claim(idempotency.Claim(student, idempotency.SUBMISSION, "k", "f" * 64))
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             backends.put(cursor.fetchone()[0])

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def stored(name: str, directory: Path, *, hours_old: float) -> str:
-    with default_storage.open(name, "xb") as file:
+    with default_storage.open(name, "wb") as file:
         file.write(b"%PDF-")
     then = (timezone.now() - timedelta(hours=hours_old)).timestamp()
     os.utime(directory / name, (then, then))
@@ -39,6 +39,34 @@ def test_sweep_looks_at_every_batch(storage_dir, settings, monkeypatch):
         stored(f"orphan-{number}", storage_dir, hours_old=settings.ORPHAN_FILE_HOURS + 1)
 
     assert sweep_files() == 5
+
+
+def test_sweep_goes_on_after_a_file_that_is_gone_meanwhile(storage_dir, settings, monkeypatch):
+    stored("orphan", storage_dir, hours_old=settings.ORPHAN_FILE_HOURS + 1)
+    monkeypatch.setattr("applications.maintenance._stored_names", lambda: ["gone", "orphan"])
+    monkeypatch.setattr("applications.maintenance.BATCH", 1)
+
+    assert sweep_files() == 1
+    assert list(storage_dir.iterdir()) == []
+
+
+def test_sweep_goes_on_after_a_file_that_can_not_be_deleted(
+    storage_dir, settings, monkeypatch, caplog
+):
+    for name in ("a", "b", "c"):
+        stored(name, storage_dir, hours_old=settings.ORPHAN_FILE_HOURS + 1)
+    delete = os.remove
+
+    def refuse(path):
+        if Path(path).name == "b":
+            raise PermissionError
+        delete(path)
+
+    monkeypatch.setattr("os.remove", refuse)
+
+    assert sweep_files() == 2
+    assert [path.name for path in storage_dir.iterdir()] == ["b"]
+    assert caplog.messages == ["sweep failed file=b"]
 
 
 def test_sweep_before_the_first_upload_finds_nothing(storage_dir):

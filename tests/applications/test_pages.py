@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
@@ -21,7 +22,7 @@ from tests.applications.submissions import (
     text_part,
     upload,
 )
-from tests.factories import ApplicationFactory, ApplicationFileFactory
+from tests.factories import ApplicationFactory, ApplicationFileFactory, StaffFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +117,53 @@ def test_status_page_leads_to_the_payment_when_the_fee_is_due(browser, student):
 
     assert f'href="/payments/checkout/{application.pk}"' in page
     assert "50.00 USD" in page
+
+
+SCANNED = [{"code": "malware", "verdict": "passed", "detail": "No malware was found."}]
+
+
+def content_url(file: Any) -> str:
+    return f"/applications/{file.application_id}/files/{file.pk}/content"
+
+
+def test_status_page_offers_scanned_documents_for_download(browser, application):
+    scanned = ApplicationFileFactory.create(application=application, checks=SCANNED)
+    other = ApplicationFileFactory.create(application=application)
+
+    page = browser.get(url(application)).content.decode()
+
+    assert f'href="{content_url(scanned)}"' in page
+    assert content_url(other) not in page
+
+
+def test_status_page_offers_downloads_to_staff_with_the_permission_only(application):
+    file = ApplicationFileFactory.create(application=application, checks=SCANNED)
+    staff = StaffFactory.create(is_superuser=False)
+    client = Client(headers={"Accept": ACCEPT})
+    client.force_login(staff)
+    assert content_url(file) not in client.get(url(application)).content.decode()
+
+    staff.user_permissions.add(Permission.objects.get(codename="download_applicationfile"))
+
+    assert content_url(file) in client.get(url(application)).content.decode()
+
+
+def test_download_asks_to_sign_in(application):
+    file = ApplicationFileFactory.create(application=application, checks=SCANNED)
+
+    response = Client(headers={"Accept": ACCEPT}).get(content_url(file))
+
+    location = f"/sign-in?next={url(application)}"
+    assert (response.status_code, response["Location"]) == (302, location)
+
+
+def test_download_that_was_not_scanned_is_explained(browser, application):
+    file = ApplicationFileFactory.create(application=application)
+
+    response = browser.get(content_url(file))
+
+    assert (response.status_code, response["Content-Type"]) == (409, HTML)
+    assert "it was not scanned for malware" in response.content.decode()
 
 
 def test_status_page_of_somebody_else_is_not_there(browser):

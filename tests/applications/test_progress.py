@@ -14,15 +14,19 @@ from applications import services
 from applications.models import (
     Application,
     ApplicationFile,
-    DocumentsState,
     EventType,
     PaymentState,
 )
+from applications.verification.report import Check, Report, Verdict
 from outbox.models import Outbox
 from tests.factories import ApplicationFactory, ApplicationFileFactory
 
 Step = Callable[[], object]
-CHECK = {"code": "readable", "verdict": "failed", "detail": "It is damaged."}
+VERDICTS = {
+    "verified": Verdict.PASSED,
+    "failed": Verdict.FAILED,
+    "needs_review": Verdict.NEEDS_REVIEW,
+}
 
 
 def start(file: ApplicationFile) -> Step:
@@ -30,8 +34,8 @@ def start(file: ApplicationFile) -> Step:
 
 
 def verify(file: ApplicationFile, state: str = "verified") -> Step:
-    report = DocumentsState(state)
-    return lambda: services.record_verification(file_id=file.pk, state=report, checks=[CHECK])
+    report = Report([Check("not_damaged", VERDICTS[state], "It is damaged.")])
+    return lambda: services.record_verification(file_id=file.pk, report=report)
 
 
 def pay(application: Application, state: PaymentState, event: EventType | None = None) -> Step:
@@ -135,17 +139,28 @@ def test_a_rejected_document_wins_over_the_payment(application, files):
     assert shown(application) == ("verification_failed", 75)
     assert completions(application) == 0
 
-    run(verify(files[0]))
-    assert shown(application) == ("completed", 100)
-    assert completions(application) == 1
 
+def test_each_rejected_document_is_told_of_once(application, files):
+    run(verify(files[0], "failed"), verify(files[1], "failed"), verify(files[0], "failed"))
 
-def test_two_rejected_documents_are_one_piece_of_news(application, files):
-    run(verify(files[0], "failed"), verify(files[1], "failed"))
-
-    rows = Outbox.objects.filter(event_type="document_rejected")
-    assert rows.count() == 1
+    rows = Outbox.objects.filter(event_type="document_rejected", aggregate_id=application.pk)
+    assert [row.payload for row in rows.order_by("pk")] == [
+        {"fileId": str(file.pk)} for file in files
+    ]
     assert application.events.filter(event="document_rejected").count() == 2
+
+
+@pytest.mark.parametrize("second", ["verified", "needs_review", "failed"])
+def test_a_second_report_changes_nothing(application, files, second):
+    run(verify(files[0], "failed"))
+    application.refresh_from_db()
+    version = application.version
+
+    run(verify(files[0], second))
+
+    application.refresh_from_db()
+    files[0].refresh_from_db()
+    assert (application.version, files[0].state) == (version, "failed")
 
 
 def test_repeated_facts_change_nothing(application, files):
@@ -185,11 +200,18 @@ def test_a_declined_payment_can_be_paid_after_all(application):
     assert shown(application) == ("completed", 100)
 
 
-def test_a_refund_ends_the_application(application):
+def test_a_refund_ends_an_unfinished_application(application, files):
     run(pay(application, PaymentState.PAID), pay(application, PaymentState.REFUNDED))
 
-    assert shown(application) == ("withdrawn", 100)
-    assert completions(application) == 1
+    assert shown(application) == ("withdrawn", 75)
+    assert completions(application) == 0
+
+
+def test_a_refund_leaves_a_completed_application_complete(application):
+    run(pay(application, PaymentState.PAID), pay(application, PaymentState.REFUNDED))
+
+    assert shown(application) == ("completed", 100)
+    assert (application.payment, completions(application)) == ("refunded", 1)
 
 
 @pytest.mark.parametrize("seed", range(20))

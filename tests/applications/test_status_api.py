@@ -47,12 +47,15 @@ def test_status_is_what_the_contract_says(bearer):
         "updatedAt": in_utc(application.updated_at),
         "nextAction": None,
         "eta": None,
+        "withdrawUrl": f"/applications/{application.pk}/withdrawal",
         "documents": [
             {
                 "fileId": str(application.files.get().pk),
                 "name": "transcript.pdf",
                 "state": "waiting",
                 "checks": [],
+                "replaceUrl": None,
+                "contentUrl": None,
             }
         ],
         "payment": {

@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
 from django.test import RequestFactory
 
-from applications import services, storage
+from applications import intake, storage
 from applications.models import Application, IdempotencyKey
 from applications.uploads import StagingUploadHandler
 from tests.applications.documents import PDF_HEAD
@@ -19,7 +19,7 @@ from tests.applications.submissions import assert_problem, stored_files, submit,
 
 
 def test_storage_keeps_files_to_this_user(storage_dir):
-    with default_storage.open("name", "xb") as file:
+    with default_storage.open("name", "wb") as file:
         file.write(b"content")
 
     assert (storage_dir / "name").read_bytes() == b"content"
@@ -28,11 +28,11 @@ def test_storage_keeps_files_to_this_user(storage_dir):
 
 
 def test_storage_never_writes_over_a_file(storage_dir):
-    with default_storage.open("name", "xb") as file:
+    with default_storage.open("name", "wb") as file:
         file.write(b"first")
 
     with pytest.raises(FileExistsError):
-        default_storage.open("name", "xb")
+        default_storage.open("name", "wb")
     assert (storage_dir / "name").read_bytes() == b"first"
 
 
@@ -45,7 +45,7 @@ def test_storage_syncs_content_and_name_before_it_is_done(storage_dir, monkeypat
             assert (storage_dir / "name").read_bytes() == b"content"
 
     monkeypatch.setattr(storage.os, "fsync", fsync)
-    file = default_storage.open("name", "xb")
+    file = default_storage.open("name", "wb")
     file.write(b"content")
     assert synced == ["directory"]
 
@@ -143,7 +143,7 @@ def test_files_go_when_the_transaction_is_known_to_be_rolled_back(bearer, storag
     def broken(*args, **kwargs):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(services, "publish_many", broken)
+    monkeypatch.setattr(intake, "publish_many", broken)
     bearer.raise_request_exception = False
 
     response = submit(bearer, upload(), key="k")

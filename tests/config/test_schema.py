@@ -16,6 +16,9 @@ OPERATIONS = {
     "submitApplication": "post /applications",
     "retrieveApplication": "get /applications/{application_id}",
     "retrieveStatus": "get /applications/{application_id}/status",
+    "replaceDocument": ("post /applications/{application_id}/files/{file_id}/replacement"),
+    "downloadDocument": "get /applications/{application_id}/files/{file_id}/content",
+    "withdrawApplication": "post /applications/{application_id}/withdrawal",
     "openCheckout": "post /payments/checkout/{application_id}",
     "receiveWebhook": "post /payments/webhooks/{provider}",
 }

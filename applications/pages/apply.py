@@ -1,4 +1,4 @@
-"""The student's pages: my applications, apply, status."""
+"""The form for an application."""
 
 from __future__ import annotations
 
@@ -8,86 +8,26 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_http_methods
-from django_htmx.http import HttpResponseClientRedirect
-from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.request import Request
+from django.views.decorators.http import require_http_methods
 
-from accounts.requests import is_htmx, request_id, signed_in_user
-from applications import idempotency, read_model, services
-from applications.admission import check_disk
+from accounts.requests import request_id, signed_in_user
+from applications import idempotency, intake
 from applications.exceptions import (
     InvalidKey,
     InvalidSubmission,
     KeyInUse,
     KeyReused,
     Overloaded,
-    StorageFull,
     TooLarge,
 )
-from applications.models import Application
-from applications.parsers import SubmissionParser
-from applications.polling import retry_after_seconds
-from applications.presentation import present, present_list
-from applications.validation import TOO_MANY_FILES, Draft, check_content_length
+from applications.pages.form_body import UnreadableForm, read_form
+from applications.validation import TOO_MANY_FILES, Draft
 
-# htmx stops to poll when it gets this status.
-STOP_POLLING = 286
-LIST_LENGTH = 100
 FIELDS = {"personalStatement", "files"}
-
-
-@require_GET
-def home(request: HttpRequest) -> HttpResponse:
-    """The first page: what this is, and the ways in."""
-    if request.user.is_authenticated:
-        return redirect("application-list")
-    return render(request, "applications/home.html")
-
-
-@require_GET
-@login_required
-def application_list(request: HttpRequest) -> HttpResponse:
-    """My applications, newest first."""
-    applications = Application.objects.filter(student=signed_in_user(request)).order_by(
-        "-created_at", "-id"
-    )
-    context = {"applications": present_list(applications[:LIST_LENGTH])}
-    return render(request, "applications/list.html", context)
-
-
-@require_GET
-def status(request: HttpRequest, application_id: uuid.UUID) -> HttpResponse:
-    """The status page; for htmx only its changing part, and only if it has changed."""
-    by_htmx = is_htmx(request)
-    if not request.user.is_authenticated:
-        to_sign_in = redirect_to_login(request.path)
-        # htmx would swap the page that a plain redirect leads to into the status.
-        return HttpResponseClientRedirect(to_sign_in.url) if by_htmx else to_sign_in
-    view = read_model.get_visible(application_id, signed_in_user(request))
-    if view is None:
-        raise Http404
-    pause = retry_after_seconds(view.document)
-    if by_htmx and request.GET.get("since") == str(view.version):
-        response = HttpResponse(status=204)
-    else:
-        context = {"application": present(view.document), "pause_seconds": pause}
-        template = "applications/_status.html" if by_htmx else "applications/status.html"
-        response = render(request, template, context)
-    if pause is not None:
-        response["Retry-After"] = str(pause)
-    elif by_htmx:
-        response.status_code = STOP_POLLING
-    response["Cache-Control"] = "private, no-store"
-    patch_vary_headers(response, ["Accept", "Cookie", "Accept-Language", "HX-Request"])
-    return response
 
 
 @login_required
@@ -97,26 +37,10 @@ def apply(request: HttpRequest) -> HttpResponse:
     """The form for an application; with JavaScript it is sent to the API instead."""
     if request.method == "POST":
         try:
-            check_content_length(request.META.get("CONTENT_LENGTH"))
-            check_disk()
-            _parse(request)
-        except StorageFull as error:
-            return _come_back(_unread_form(request, error.detail, status=503), error.wait)
-        except (TooLarge, RequestDataTooBig):
-            return _unread_form(request, _("All of it together is too large."), status=413)
-        except ValidationError:
-            return _unread_form(request, TOO_MANY_FILES, status=400)
-        except ParseError:
-            return _unread_form(request, _("Not all of it arrived. Send it again."), status=400)
+            read_form(request)
+        except UnreadableForm as error:
+            return _unread_form(request, error)
     return _apply(request)
-
-
-def _parse(request: HttpRequest) -> None:
-    """Parse the body as the API does: Django takes one that breaks off for one with fewer files."""
-    if request.content_type == "multipart/form-data":
-        Request(request, parsers=[SubmissionParser()]).POST  # noqa: B018 - it is kept in `request`
-    else:
-        request.POST  # noqa: B018
 
 
 @csrf_protect
@@ -127,7 +51,7 @@ def _apply(request: HttpRequest) -> HttpResponse:
     draft = Draft.from_form(request.POST, request.FILES)
     try:
         key = idempotency.read_key(request.POST.get("idempotencyKey") or None)
-        accepted = services.submit(
+        accepted = intake.submit(
             student=student,
             draft=draft,
             claim=idempotency.claim_for(student, key, draft),
@@ -160,11 +84,12 @@ def _by_field(error: InvalidSubmission) -> dict[str, list[Any]]:
     return errors
 
 
-def _unread_form(request: HttpRequest, message: Any, *, status: int) -> HttpResponse:
+def _unread_form(request: HttpRequest, error: UnreadableForm) -> HttpResponse:
     """The form after a body that was not read: only the browser still has the text."""
     hint = _("Go back in your browser to find your text again.")
-    errors = {"form": [hint], "files": [message]}
-    return _form(request, Draft("", []), errors, status=status)
+    errors = {"form": [hint], "files": [error.message]}
+    answer = _form(request, Draft("", []), errors, status=error.status)
+    return answer if error.wait is None else _come_back(answer, error.wait)
 
 
 def _form(

@@ -7,15 +7,17 @@ import uuid
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.defaultfilters import filesizeformat
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from applications.admin import words
+from applications.admin.cells import link
 from applications.models import Application, ApplicationFile, Status
 from applications.money import format_money
+from outbox.admin.cells import stacked
 from outbox.read_only import ReadOnly
 
 STATUS_COLOURS = dict.fromkeys(Status, "default") | {
@@ -27,20 +29,26 @@ STATUS_COLOURS = dict.fromkeys(Status, "default") | {
 
 
 class FileInline(ReadOnly, TabularInline):
+    """All versions of the documents, each with a link to the page where it is decided about."""
+
     model = ApplicationFile
-    fields = ["name", "content_type", "size_text", "state", "report"]
+    fields = ["document", "coloured_state", "report"]
     readonly_fields = fields
     extra = 0
     hide_title = True
 
-    @admin.display(description=_("size"))
-    def size_text(self, file: ApplicationFile) -> str:
-        return filesizeformat(file.size)
+    @admin.display(description=_("document"))
+    def document(self, file: ApplicationFile) -> SafeString:
+        url = reverse("admin:applications_applicationfile_change", args=[file.pk])
+        return stacked(link(url, file.name), [" · ".join(words.facts(file))])
+
+    @admin.display(description=_("state"))
+    def coloured_state(self, file: ApplicationFile) -> SafeString:
+        return words.state_label(file)
 
     @admin.display(description=_("checks"))
-    def report(self, file: ApplicationFile) -> str:
-        checks = [(check["code"], check["verdict"], check["detail"]) for check in file.checks]
-        return format_html_join(mark_safe("<br>"), "{}: {}. {}", checks) or "–"
+    def report(self, file: ApplicationFile) -> SafeString | str:
+        return words.report(file)
 
 
 @admin.register(Application)
@@ -65,7 +73,7 @@ class ApplicationAdmin(ReadOnly, ModelAdmin):
     fieldsets = [
         (None, {"fields": ["id", "student", "status", "percent"]}),
         (_("Facts"), {"fields": ["documents", "payment", "fee", "checkout_opened", "priority"]}),
-        (_("History"), {"fields": ["created_at", "updated_at", "version"]}),
+        (_("History"), {"fields": ["created_at", "updated_at", "withdrawn_at", "version"]}),
         (_("Personal statement"), {"fields": ["personal_statement"]}),
     ]
     readonly_fields = ["fee", "percent"]
