@@ -25,13 +25,22 @@ from accounts.requests import signed_in_user, wants_page
 from applications.models import PaymentState
 from applications.money import format_money
 from applications.selectors import visible_applications
-from payments import providers, services
+from payments import checkout as checkouts
+from payments import events, providers
 
 
 class NothingToPay(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = gettext_lazy("There is nothing to pay now.")
     default_code = "nothing_to_pay"
+
+
+class MoneyOnItsWay(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = gettext_lazy(
+        "You have paid already: the money is on its way to us. There is nothing more to do."
+    )
+    default_code = "money_on_its_way"
 
 
 class ProviderUnavailable(APIException):
@@ -56,8 +65,10 @@ class CheckoutView(APIView):
     def post(self, request: Request, application_id: uuid.UUID) -> HttpResponse:
         get_object_or_404(visible_applications(signed_in_user(request)), pk=application_id)
         try:
-            return SeeOther(services.open_checkout(application_id=application_id))
-        except services.NothingToPay as error:
+            return SeeOther(checkouts.open_checkout(application_id=application_id))
+        except checkouts.MoneyOnItsWay as error:
+            raise MoneyOnItsWay from error
+        except checkouts.NothingToPay as error:
             raise NothingToPay from error
         except providers.ProviderError as error:
             raise ProviderUnavailable from error
@@ -84,8 +95,10 @@ def checkout_page(request: HttpRequest, application_id: uuid.UUID) -> HttpRespon
     error, code = "", 200
     if request.method == "POST":
         try:
-            return SeeOther(services.open_checkout(application_id=application_id))
-        except services.NothingToPay:
+            return SeeOther(checkouts.open_checkout(application_id=application_id))
+        except checkouts.MoneyOnItsWay:
+            error, code = str(MoneyOnItsWay.default_detail), status.HTTP_409_CONFLICT
+        except checkouts.NothingToPay:
             code = status.HTTP_409_CONFLICT
         except providers.ProviderError:
             error, code = str(ProviderUnavailable.default_detail), status.HTTP_502_BAD_GATEWAY
@@ -135,5 +148,6 @@ class WebhookView(APIView):
             raise NotFound from error
         except providers.InvalidWebhook as error:
             raise ParseError(_("The signature or the event is not valid.")) from error
-        services.receive_event(provider=provider, event=event)
+        if event is not None:
+            events.receive_event(provider=provider, event=event)
         return Response({"received": True})

@@ -7,23 +7,50 @@ import pytest
 
 from payments.models import Payment
 from tests.factories import ApplicationFactory, PaymentFactory
-from tests.payments.sandbox_service import API_KEY, SECRET, Sandbox, running_sandbox
+from tests.payments.sandbox_service import (
+    API_KEY,
+    SECRET,
+    Receiver,
+    Sandbox,
+    receiving,
+    running_sandbox,
+)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    database: Path = tmp_path_factory.mktemp("provider") / "sandbox.sqlite3"
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the running sandbox keeps what it knows."""
+    return tmp_path_factory.mktemp("sandbox") / "sandbox.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def sandbox(database: Path) -> Iterator[Sandbox]:
+    """A running sandbox."""
     with running_sandbox(database) as service:
         yield service
 
 
 @pytest.fixture
-def provider(running: Sandbox, settings) -> Sandbox:
+def good_behaviour(sandbox: Sandbox) -> Iterator[None]:
+    """The sandbox behaves well again after the test."""
+    yield
+    sandbox.behave()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes in webhooks."""
+    with receiving() as server:
+        yield server
+
+
+@pytest.fixture
+def provider(sandbox: Sandbox, good_behaviour: None, settings) -> Sandbox:
     """A running sandbox that Sluice is set up to use."""
-    settings.SANDBOX_URL = running.url
+    settings.SANDBOX_URL = sandbox.url
     settings.SANDBOX_API_KEY = API_KEY
-    settings.SANDBOX_WEBHOOK_SECRET = SECRET
-    return running
+    settings.SANDBOX_WEBHOOK_SECRETS = [SECRET]
+    return sandbox
 
 
 @pytest.fixture

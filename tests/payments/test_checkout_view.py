@@ -69,7 +69,7 @@ def test_nothing_to_pay_is_a_conflict(payment, browser, url):
 
 def test_a_provider_that_is_away_is_told(payment, browser, url, settings):
     settings.SANDBOX_URL = "http://127.0.0.1:1"
-    settings.SANDBOX_WEBHOOK_SECRET = "whsec_c2VjcmV0"
+    settings.SANDBOX_WEBHOOK_SECRETS = ["whsec_c2VjcmV0"]
     Payment.objects.update(checkout_expires_at="2020-01-01T00:00:00Z")
 
     assert_problem(client_of(payment.application.student).post(url), 502, "provider_unavailable")

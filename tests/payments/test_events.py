@@ -7,10 +7,11 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from applications.models import Application
 from outbox.models import Outbox
-from payments import services
+from payments import checkout, events
 from payments.models import Payment, ProviderEvent
 from payments.providers import Checkout
 from payments.providers import ProviderEvent as Event
@@ -40,15 +41,15 @@ def event(payment: Payment) -> Make:
 
 def take_in(event: Event) -> ProviderEvent:
     """Receive the event and let it take effect."""
-    services.receive_event(provider="sandbox", event=event)
+    events.receive_event(provider="sandbox", event=event)
     stored = ProviderEvent.objects.get(event_id=event.event_id)
-    services.apply_event(provider_event_id=stored.pk)
+    events.apply_event(provider_event_id=stored.pk)
     stored.refresh_from_db()
     return stored
 
 
 def test_an_event_is_stored_with_its_work(payment, event):
-    assert services.receive_event(provider="sandbox", event=event()) is True
+    assert events.receive_event(provider="sandbox", event=event()) is True
 
     stored = ProviderEvent.objects.get()
     assert (stored.type, stored.outcome, stored.payment) == ("paid", "received", None)
@@ -65,9 +66,9 @@ def test_an_event_is_stored_with_its_work(payment, event):
 
 
 def test_a_repeated_event_is_stored_once(event):
-    services.receive_event(provider="sandbox", event=event())
+    events.receive_event(provider="sandbox", event=event())
 
-    assert services.receive_event(provider="sandbox", event=event()) is False
+    assert events.receive_event(provider="sandbox", event=event()) is False
     assert (ProviderEvent.objects.count(), Outbox.objects.count()) == (1, 1)
 
 
@@ -75,7 +76,7 @@ def test_paid_completes_the_application(payment, event):
     stored = take_in(event("paid"))
 
     payment.refresh_from_db()
-    assert (payment.state, payment.provider_reference) == ("paid", "pay_1")
+    assert (payment.state, payment.charges.get().provider_reference) == ("paid", "pay_1")
     assert payment.paid_at is not None
     application = Application.objects.get()
     assert (application.payment, application.status) == ("paid", "completed")
@@ -88,7 +89,7 @@ def test_an_event_that_is_applied_twice_has_one_effect(payment, event):
     payment.refresh_from_db()
     paid_at, version = payment.paid_at, Application.objects.get().version
 
-    services.apply_event(provider_event_id=stored.pk)
+    events.apply_event(provider_event_id=stored.pk)
 
     payment.refresh_from_db()
     assert (payment.paid_at, Application.objects.get().version) == (paid_at, version)
@@ -105,11 +106,18 @@ def test_declined_leaves_the_fee_payable(payment, event):
     assert application.events.get().event == "payment_declined"
 
 
-def test_expired_changes_nothing(payment, event):
-    assert take_in(event("expired")).outcome == "ignored"
+def test_expired_ends_the_present_checkout_and_nothing_else(payment, event):
+    assert take_in(event("expired")).outcome == "applied"
 
     payment.refresh_from_db()
     assert (payment.state, Application.objects.get().version) == ("awaiting", 1)
+    assert Payment.objects.filter(checkout_expires_at__lte=Now()).exists()
+
+
+def test_expired_of_an_older_checkout_is_ignored(payment, event):
+    assert take_in(event("expired", session_id="cs_0")).outcome == "ignored"
+
+    assert Payment.objects.filter(checkout_expires_at__gt=Now()).exists()
 
 
 @pytest.mark.parametrize("order", list(permutations(["paid", "declined", "expired"])))
@@ -118,7 +126,7 @@ def test_events_in_any_order_end_paid(payment, event, order):
         take_in(event(kind))
 
     payment.refresh_from_db()
-    assert (payment.state, payment.provider_reference) == ("paid", "pay_1")
+    assert (payment.state, payment.charges.get().provider_reference) == ("paid", "pay_1")
     assert Application.objects.get().status == "completed"
     assert Outbox.objects.filter(event_type="application_completed").count() == 1
 
@@ -143,7 +151,7 @@ def test_paid_before_the_checkout_is_recorded_stays_paid(event):
     )
     take_in(replace(event("paid"), reference=str(payment.pk)))
 
-    services.record_checkout(
+    checkout.record_checkout(
         payment,
         Checkout(session_id="cs_1", url="http://p.example/", expires_at="2999-01-01T00:00:00Z"),
     )

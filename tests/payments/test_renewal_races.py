@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from payments import providers, services
+from payments import checkout, providers
 from payments.models import Payment
 from tests.payments.sandbox_service import Sandbox
 from tests.waiting import PATIENCE
@@ -24,7 +24,7 @@ def expired(payment: Payment) -> Payment:
 
 def open_checkout(payment: Payment) -> str:
     try:
-        return services.open_checkout(application_id=payment.application_id)
+        return checkout.open_checkout(application_id=payment.application_id)
     finally:
         connection.close()
 
@@ -50,20 +50,20 @@ def test_a_tab_that_comes_while_another_renews_does_not_renew_again(
 ):
     """The other tab has raised the number, and has not recorded the new checkout yet."""
     first_has_asked, second_is_done = threading.Event(), threading.Event()
-    request_checkout = services.request_checkout
+    request_checkout = checkout.request_checkout
 
     def slow(payment: Payment) -> providers.Checkout:
-        checkout = request_checkout(payment)
+        made = request_checkout(payment)
         if threading.current_thread().name.startswith("first"):
             first_has_asked.set()
             assert second_is_done.wait(PATIENCE)
-        return checkout
+        return made
 
-    monkeypatch.setattr(services, "request_checkout", slow)
+    monkeypatch.setattr(checkout, "request_checkout", slow)
     with ThreadPoolExecutor(1, thread_name_prefix="first") as pool:
         first = pool.submit(open_checkout, expired)
         assert first_has_asked.wait(PATIENCE)
-        second = services.open_checkout(application_id=expired.application_id)
+        second = checkout.open_checkout(application_id=expired.application_id)
         second_is_done.set()
 
     expired.refresh_from_db()

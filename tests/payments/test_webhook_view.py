@@ -17,7 +17,7 @@ URL = "/payments/webhooks/sandbox"
 
 @pytest.fixture(autouse=True)
 def secret(settings, db: None) -> None:
-    settings.SANDBOX_WEBHOOK_SECRET = SECRET
+    settings.SANDBOX_WEBHOOK_SECRETS = [SECRET]
 
 
 def body_of(payment: Payment) -> bytes:
