@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db.models.functions import Now
+from django.utils.translation import ngettext_lazy
 
 from outbox.conservation import MAX_EXAMPLES, Finding, gauge
 from outbox.models import Outbox, QueueControl, State
@@ -14,7 +15,14 @@ from outbox.queues import queues
 OVERDUE = timedelta(seconds=30)
 
 
-@gauge("stray_rows")
+@gauge(
+    "stray_rows",
+    says=ngettext_lazy(
+        "%d outbox row is stuck: nobody works on it.",
+        "%d outbox rows are stuck: nobody works on them.",
+    ),
+    page="admin:outbox_outbox_change",
+)
 def stray_rows() -> Finding:
     """Rows that nobody will work on: leased past every deadline, in no known state, or waiting in
     a queue that does not exist (any more)."""

@@ -402,7 +402,7 @@ def test_a_broken_gauge_raises_the_alarm(client, keeper, url):
     for text in (
         "1 application waits for a step",
         "3 outbox rows are stuck",
-        "fresh_gauge: 5.",
+        "fresh_gauge: 5",
         "Since 2 Jan 2026, 10:32:05",
         f'href="/admin/applications/application/{lost}/trace/"',
         f'href="{ROWS}42/change/"',

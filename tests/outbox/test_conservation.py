@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
+from django.utils.translation import ngettext_lazy
 
 from outbox import conservation
-from outbox.conservation import Check, Finding, broken, check, gauge
+from outbox.conservation import Broken, Check, Count, Finding, broken, check, gauge
 from outbox.models import Gauge
 
 pytestmark = pytest.mark.django_db
+
+
+def register(name: str) -> Callable[[Count], Count]:
+    says = ngettext_lazy("%d thing is lost.", "%d things are lost.")
+    return gauge(name, says=says, page="admin:outbox_outbox_change")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +31,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
 def lost() -> list[object]:
     """What the gauge `lost` finds."""
     found: list[object] = []
-    gauge("lost")(lambda: Finding(len(found), found))
+    register("lost")(lambda: Finding(len(found), found))
     return found
 
 
@@ -44,7 +51,13 @@ def test_check_notes_how_many_and_which_since_when(lost):
     known = Gauge.objects.get()
     assert (known.value, known.examples) == (2, ["7", "create_payment"])
     assert known.broken_since == known.checked_at
-    assert broken() == [known]
+    assert broken() == [
+        Broken(
+            "2 things are lost.",
+            known.broken_since,
+            [("7", "/admin/outbox/outbox/7/change/"), ("create_payment", "")],
+        )
+    ]
 
 
 def test_check_again_updates_the_gauge_and_keeps_since_when_it_is_broken(lost):
@@ -88,7 +101,7 @@ def test_check_notes_anew_since_when_a_gauge_is_broken_again(lost):
 
 
 def test_check_logs_only_what_is_broken_as_an_error(lost, caplog):
-    gauge("fine")(lambda: Finding(0))
+    register("fine")(lambda: Finding(0))
     lost.append(7)
 
     check()
@@ -98,18 +111,18 @@ def test_check_logs_only_what_is_broken_as_an_error(lost, caplog):
 
 
 def test_broken_lists_gauges_by_name(lost):
-    gauge("amiss")(lambda: Finding(1))
-    gauge("fine")(lambda: Finding(0))
+    register("amiss")(lambda: Finding(1))
+    register("fine")(lambda: Finding(0))
     lost.append(7)
 
     check()
 
-    assert [known.name for known in broken()] == ["amiss", "lost"]
+    assert [known.examples for known in broken()] == [[], [("7", "/admin/outbox/outbox/7/change/")]]
 
 
 def test_gauge_name_is_taken_only_once(lost, checks):
     with pytest.raises(ValueError, match="Two gauges are called lost"):
-        gauge("lost")(lambda: Finding(0))
+        register("lost")(lambda: Finding(0))
     assert len(checks) == 1
 
 
@@ -117,8 +130,8 @@ def test_gauge_returns_the_function_that_it_registers(checks):
     def nothing() -> Finding:
         return Finding(0)
 
-    assert gauge("nothing")(nothing) is nothing
-    assert checks == {"nothing": nothing}
+    assert register("nothing")(nothing) is nothing
+    assert checks["nothing"].count is nothing
 
 
 def test_check_of_a_gauge_that_fails_goes_on_with_the_others(checks, lost, caplog):
@@ -126,8 +139,8 @@ def test_check_of_a_gauge_that_fails_goes_on_with_the_others(checks, lost, caplo
         raise ValueError("a bug of the gauge")
 
     checks.clear()
-    gauge("broken")(fail)
-    gauge("lost")(lambda: Finding(1, [7]))
+    register("broken")(fail)
+    register("lost")(lambda: Finding(1, [7]))
 
     check()
 
@@ -139,7 +152,7 @@ def test_check_leaves_errors_of_the_database_to_the_relay(checks):
     def fail() -> Finding:
         raise OperationalError("the database is away")
 
-    gauge("lost")(fail)
+    register("lost")(fail)
 
     with pytest.raises(OperationalError):
         check()

@@ -59,6 +59,7 @@ def test_list_shows_all_queues_also_unmeasured_ones(capsys):
 
     assert table(capsys) == {
         "QUEUE": ["WAITING", "DRAIN/S", "WORKERS", "STATE"],
+        "apply_payment_event": ["?", "?", "0 (0 busy)", "running"],
         "create_payment": ["?", "?", "0 (0 busy)", "running"],
         "send_email": ["1201", "6.70", "1 (0 busy)", "running"],
         "verify_document": ["?", "?", "0 (0 busy)", "running"],
@@ -76,6 +77,7 @@ def test_list_says_what_holds_queues_back(capsys, staff):
 
     assert {name: cells[-1] for name, cells in table(capsys).items()} == {
         "QUEUE": "STATE",
+        "apply_payment_event": "running",
         "create_payment": "breaker open since 2026-01-02 10:32:05,"
         " next probe 2026-01-02 10:32:05: it answers 503",
         "renamed": "not in the settings",

@@ -78,6 +78,7 @@ def test_queues_have_the_policies_that_the_design_promises():
     assert policies == {
         "verify_document": (3, 2, 10),
         "create_payment": (3, 2, 10),
+        "apply_payment_event": (3, 2, 10),
         "send_email": (2, 1, 10),
     }
 

@@ -48,7 +48,7 @@ def test_relay_is_stale_when_no_run_has_ticked_lately(ticks: list[float], stale:
 
 
 def test_stuck_queues_names_every_queue_without_a_worker_in_order():
-    assert stuck_queues() == ["create_payment", QUEUE, "verify_document"]
+    assert stuck_queues() == ["apply_payment_event", "create_payment", QUEUE, "verify_document"]
 
 
 @pytest.mark.parametrize(
