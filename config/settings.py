@@ -127,6 +127,8 @@ WORKERS_PER_QUEUE = env.number("WORKERS_PER_QUEUE", 2, minimum=1)
 OUTBOX_QUEUES: dict[str, dict[str, float]] = {
     "verify_document": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
     "create_payment": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
+    # What the provider tells us asks it nothing, so it must not wait for it to answer again.
+    "apply_payment_event": {"max_attempts": 3, "backoff_seconds": 2, "timeout_seconds": 10},
     "send_email": {"max_attempts": 2, "backoff_seconds": 1, "timeout_seconds": 10},
 }
 # Delivered rows and their attempts are deleted after this.
@@ -167,6 +169,7 @@ Q_CLUSTER = {
 # Functions that the relay's cluster runs from time to time.
 PERIODIC_TASKS = {
     "sweep files and keys": {"func": "applications.maintenance.sweep", "minutes": 60},
+    "check payments": {"func": "payments.reconciliation.publish_checks", "minutes": 1},
     "prune delivered rows": {"func": "outbox.retention.prune", "minutes": 10},
 }
 
@@ -265,23 +268,41 @@ STORAGES = {
     },
 }
 
+# A malware scanner: clamd's address, `host:port` or the path of its socket; empty for none.
+CLAMD_ADDRESS = env.text("CLAMD_ADDRESS", "")
+
 # --- Payments -------------------------------------------------------------------------------
-PAYMENT_PROVIDER = "sandbox"
+PAYMENT_PROVIDER = env.text("PAYMENT_PROVIDER", "sandbox")
 SANDBOX_URL = env.text("SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/")
 SANDBOX_API_KEY = env.text("SANDBOX_API_KEY", "")
-SANDBOX_WEBHOOK_SECRET = env.text("SANDBOX_WEBHOOK_SECRET", "")
+# More than one while a secret is changed: a webhook signed with any of them is believed.
+SANDBOX_WEBHOOK_SECRETS = env.words("SANDBOX_WEBHOOK_SECRET", "")
+STRIPE_URL = env.text("STRIPE_URL", "https://api.stripe.com").rstrip("/")
+STRIPE_API_KEY = env.text("STRIPE_API_KEY", "")
+STRIPE_WEBHOOK_SECRETS = env.words("STRIPE_WEBHOOK_SECRETS", "")
+
+# Where students pay: the browser is sent there from a form of ours. Both, because a payment stays
+# with its provider when the setting changes.
+CHECKOUT_ORIGINS = [SANDBOX_URL, "https://checkout.stripe.com"]
 
 # --- Mail -----------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "Sluice Admissions <admissions@example.com>")
 EMAIL_HOST = env.text("EMAIL_HOST", "")
 EMAIL_PORT = env.number("EMAIL_PORT", 25, minimum=1)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)  # STARTTLS, usually on port 587
+EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=False)  # from the first byte, usually port 465
 EMAIL_TIMEOUT = 5  # shorter than an attempt: a hanging server must not use up its time
-EMAIL_BACKEND = (
+EMAIL_BACKEND = env.text(
+    "EMAIL_BACKEND",
     "django.core.mail.backends.smtp.EmailBackend"
     if EMAIL_HOST
-    else "django.core.mail.backends.filebased.EmailBackend"
+    else "django.core.mail.backends.filebased.EmailBackend",
 )
 EMAIL_FILE_PATH = STATE_DIR / "mail"
+# The settings of a provider whose API is used through one of django-anymail's backends.
+ANYMAIL = {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT, **env.json_object("ANYMAIL")}
 
 # --- Pages ----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -308,7 +329,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         # The browser follows the redirect to the hosted checkout from a form of ours.
-        "form-action": [SELF, SANDBOX_URL],
+        "form-action": [SELF, *CHECKOUT_ORIGINS],
     },
 }
 
@@ -323,6 +344,7 @@ LOGGING = {
         "django-q": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "pikepdf": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
     },
 }
 

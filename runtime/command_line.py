@@ -12,7 +12,7 @@ from runtime.stopping import StopRequest
 
 USAGE = """\
 python -m runtime run               the whole system, until Ctrl-C
-python -m runtime demo              one application through a throw-away system
+python -m runtime demo              three applications through a throw-away system
 python -m runtime test [PYTEST]     pytest on throw-away servers
 python -m runtime check             settings, migrations and the OpenAPI document
 python -m runtime manage [COMMAND]  manage.py in the running system of STATE_DIR

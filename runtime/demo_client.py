@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -31,19 +32,19 @@ class DemoClient:
         token = _expect(answer, 200).json()["access"]
         self._http.headers["Authorization"] = f"Bearer {token}"
 
-    def submit(self) -> float:
-        """Send an application with two documents; return the seconds until its 202."""
+    def submit(self, documents: Mapping[str, bytes] | None = None) -> float:
+        """Send an application with these PDFs by name, or two; return the seconds until its 202."""
+        if documents is None:
+            documents = {"transcript.pdf": pdf(TRANSCRIPT), "reference.pdf": pdf(REFERENCE)}
         answer = self._http.post(
             "/applications",
             headers={"Idempotency-Key": str(uuid.uuid4())},
             data={"personalStatement": "I want to learn how queues keep their promises."},
-            files=[
-                ("files", ("transcript.pdf", pdf(TRANSCRIPT), "application/pdf")),
-                ("files", ("reference.pdf", pdf(REFERENCE), "application/pdf")),
-            ],
+            files=[("files", _part(name, content)) for name, content in documents.items()],
         )
         document = _expect(answer, 202).json()
         self._status_url, self._pay_url = document["statusUrl"], document["payUrl"]
+        self._etag, self.status = "", {}
         return answer.elapsed.total_seconds()
 
     def follow(self) -> float:
@@ -55,18 +56,40 @@ class DemoClient:
         asked = float(answer.headers.get("Retry-After", LONGEST_PAUSE_SECONDS))
         return min(asked, LONGEST_PAUSE_SECONDS)
 
+    def replace(self, name: str, content: bytes) -> None:
+        """Send a new version of the document of this name, where its status says."""
+        address = next(
+            file["replaceUrl"] for file in self.status["documents"] if file["name"] == name
+        )
+        if address is None:
+            raise RuntimeProblem(f"{name} can't be replaced:\n{self.status}")
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        answer = self._http.post(address, headers=headers, files={"file": _part(name, content)})
+        _expect(answer, 202)
+
     def pay(self) -> str:
         """Open the checkout and pay on the provider's page; return that page's address."""
+        return self._at_checkout("pay")
+
+    def decline(self) -> str:
+        """Open the checkout and have the card declined there; return that page's address."""
+        return self._at_checkout("decline")
+
+    def _at_checkout(self, button: str) -> str:
         answer = _expect(self._http.post(self._pay_url), 303)
         page = urljoin(str(answer.url), answer.headers["Location"])
         # The provider is somebody else: it never sees the student's token.
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as browser:
             _expect(browser.get(page), 200)
-            _expect(browser.post(f"{page}/pay"), 303)
+            _expect(browser.post(f"{page}/{button}"), 303)
         return page
 
     def close(self) -> None:
         self._http.close()
+
+
+def _part(name: str, content: bytes) -> tuple[str, bytes, str]:
+    return name, content, "application/pdf"
 
 
 def _expect(answer: httpx.Response, status: int) -> httpx.Response:

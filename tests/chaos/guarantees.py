@@ -60,7 +60,7 @@ GUARANTEES = (
     Guarantee(
         "A charge is made once: what is asked of the provider carries the same key in every attempt.",
         (
-            "payments/test_services.py::test_a_process_that_dies_after_the_provider_has_answered_makes_no_second_checkout",
+            "payments/test_checkout.py::test_a_process_that_dies_after_the_provider_has_answered_makes_no_second_checkout",
             "payments/test_events.py::test_an_event_that_is_applied_twice_has_one_effect",
         ),
     ),
@@ -69,7 +69,7 @@ GUARANTEES = (
         "our commit it is sent again, with the same Message-ID.",
         (
             "notifications/test_mails.py::test_mail_of_an_occasion_goes_out_once",
-            "notifications/test_mails.py::test_mail_that_is_sent_again_after_a_crash_has_the_same_message_id",
+            "notifications/test_crash.py::test_mail_of_a_killed_process_is_sent_again_with_the_same_message_id",
         ),
     ),
     Guarantee(

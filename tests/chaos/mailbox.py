@@ -28,7 +28,7 @@ class Mailbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         assert isinstance(envelope.content, bytes)
         message = email.message_from_bytes(envelope.content)
-        self.message_ids.append(message["Message-ID"])
+        self.message_ids.append(message["Message-ID"].strip())
         return "250 accepted"
 
     def copies(self) -> Counter[str]:

@@ -120,10 +120,11 @@ def mailed_once(database: Database, outside: Outside) -> Broken:
         row[0]: row[1]
         for row in database.sql("""
             SELECT message_id, attempt_count FROM notifications_mail AS mail
-            JOIN outbox ON aggregate_id = application_id AND queue = 'send_email'
-                AND handler = CASE occasion WHEN 'received' THEN 'send_received_mail'
-                    WHEN 'action_needed' THEN 'send_action_needed_mail'
-                    WHEN 'pay_now' THEN 'send_pay_now_mail' ELSE 'send_completed_mail' END
+            JOIN outbox ON aggregate_id = application_id
+                AND handler = 'send_' || occasion || '_mail'
+                AND about = coalesce(payload->>'fileId', payload->>'checkoutNumber',
+                                     payload->>'refundId', '')
+            WHERE mail.state = 'sent'
         """)
     }
     broken = [f"mail {id} was never sent" for id in attempts.keys() - outside.mails.keys()]

@@ -21,7 +21,7 @@ from runtime.state import PROJECT_DIR
 from tests.chaos.mailbox import Mailbox
 from tests.e2e.running_system import RunningSystem
 
-DELIVERY_CLUSTERS = ("verify_document", "create_payment", "send_email")
+DELIVERY_CLUSTERS = ("verify_document", "create_payment", "apply_payment_event", "send_email")
 RETRY_SECONDS = 0.1
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from notifications.models import Mail
 from outbox.models import QueueControl
-from payments.models import ProviderEvent
 from tests.factories import (
     ApplicationFactory,
     ApplicationFileFactory,
     AttemptFactory,
     DeadLetterFactory,
+    MailFactory,
     OutboxFactory,
-    PaymentFactory,
+    ProviderEventFactory,
+    RefundFactory,
     StaffFactory,
     UserFactory,
 )
@@ -28,25 +30,12 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 
-def make_mail() -> object:
-    return Mail.objects.create(
-        application=ApplicationFactory.create(),
-        occasion="received",
-        recipient="ada@example.com",
-        subject="We received your application",
-        message_id="<1@x>",
-    )
+def make_document() -> object:
+    return ApplicationFileFactory.create(needs_review=True)
 
 
-def make_provider_event() -> object:
-    number = ProviderEvent.objects.count()
-    return ProviderEvent.objects.create(
-        provider="sandbox",
-        event_id=f"evt_{number}",
-        type="paid",
-        payload={},
-        payment=PaymentFactory.create(),
-    )
+def make_payment() -> object:
+    return RefundFactory.create().charge.payment
 
 
 def make_dead_letter() -> object:
@@ -60,12 +49,14 @@ def make_queue() -> object:
     return QueueControl.objects.create(name=f"queue{QueueControl.objects.count()}")
 
 
+DOCUMENTS = "applications/applicationfile"
 PAGES: dict[str, Callable[[], object]] = {
     "accounts/user": UserFactory.create,
     "applications/application": ApplicationFactory.create,
-    "payments/payment": PaymentFactory.create,
-    "payments/providerevent": make_provider_event,
-    "notifications/mail": make_mail,
+    DOCUMENTS: make_document,
+    "payments/payment": make_payment,
+    "payments/providerevent": ProviderEventFactory.create,
+    "notifications/mail": MailFactory.create,
     "outbox/outbox": OutboxFactory.create,
     "outbox/deadletter": make_dead_letter,
     "outbox/queuecontrol": make_queue,
@@ -95,7 +86,8 @@ def test_list_makes_the_same_queries_for_any_size(admin, page):
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("page", set(PAGES) - {"accounts/user"})
+# Users can be changed, and documents be decided about: test_document_review.
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"accounts/user", DOCUMENTS}))
 def test_rows_can_be_looked_at_and_not_changed(admin, page):
     row: Any = PAGES[page]()
 
@@ -143,6 +135,49 @@ def test_application_page_escapes_what_students_wrote(admin):
 
     assert "<script>alert(" not in page
     assert page.count("&lt;script&gt;alert(") >= 2
+
+
+def test_application_page_leads_to_every_version_of_a_document(admin):
+    application = ApplicationFactory.create()
+    old = ApplicationFileFactory.create(
+        application=application, position=0, state="failed", replaced_at=Now()
+    )
+    new = ApplicationFileFactory.create(
+        application=application, position=0, version=2, needs_review=True
+    )
+
+    page = admin.get(f"/admin/applications/application/{application.pk}/change/").content.decode()
+
+    for file, state in ((old, "replaced"), (new, "to decide")):
+        page = page[page.index(f'href="/admin/applications/applicationfile/{file.pk}/change/"') :]
+        label = page[page.index("field-coloured_state") :]
+        assert state in label[: label.index("</td>")]
+    assert "<strong>Legible.</strong> We could hardly read it." in page
+
+
+@pytest.mark.parametrize(
+    ("make", "link"),
+    [
+        (make_document, f"/admin/{DOCUMENTS}/?state=needs_review"),
+        (make_dead_letter, "/admin/outbox/deadletter/"),
+        (partial(ProviderEventFactory.create, held=True), "/admin/payments/providerevent/"),
+    ],
+)
+def test_sidebar_counts_what_waits_for_staff(admin, make, link):
+    def shown() -> list[tuple[Any, str]]:
+        groups = admin.get("/admin/").context["sidebar_navigation"]
+        return [
+            (item["badge"], item["link"])
+            for group in groups
+            for item in group["items"]
+            if "badge" in item
+        ]
+
+    before = shown()
+    make()
+    make()
+
+    assert (before, shown()) == ([], [(2, link)])
 
 
 def test_admin_has_no_pages_of_django_q(admin):

@@ -13,15 +13,22 @@ from applications.models import Application, ApplicationEvent
 from config.trace import trace_of
 from notifications.models import Mail
 from outbox.models import Action, Attempt, StaffAction
-from payments.models import ProviderEvent
+from payments.models import Payment, ProviderEvent
 from tests.applications.conftest import client_of
 from tests.applications.documents import encrypted_pdf
 from tests.applications.submissions import submit, upload
 from tests.factories import (
     ApplicationFactory,
+    ApplicationFileFactory,
     AttemptFactory,
+    ChargeFactory,
+    DocumentAccessFactory,
+    DocumentReviewFactory,
+    MailFactory,
     OutboxFactory,
     PaymentFactory,
+    ProviderEventFactory,
+    RefundFactory,
     StaffFactory,
     UserFactory,
 )
@@ -173,21 +180,135 @@ def test_trace_shows_the_attempt_that_runs():
     assert [(e.at, e.title, e.detail, e.failed) for e in entries[1:]] == [running]
 
 
+def of_kind(application: Application, source: str) -> list[tuple[Any, ...]]:
+    """Return (at, title, detail, failed) of the entries from this source."""
+    entries = [entry for entry in trace_of(application) if entry.source == source]
+    return [(entry.at, entry.title, entry.detail, entry.failed) for entry in entries]
+
+
+@pytest.fixture
+def payment() -> Payment:
+    return PaymentFactory.create(paid=True)
+
+
+def test_trace_has_what_staff_did_with_documents():
+    ada = StaffFactory.create(email="ada@example.com")
+    file = ApplicationFileFactory.create(version=2)
+    DocumentReviewFactory.create(
+        file=file, reviewer=ada, decision="rejected", reason="No stamp.", at=minute(3)
+    )
+    DocumentAccessFactory.create(file=file, user=ada, at=minute(2))
+    DocumentAccessFactory.create(file=file, user=ada, kind="downloaded", at=minute(1))
+    DocumentAccessFactory.create()  # of another application
+
+    name = "document transcript.pdf, version 2"
+    assert of_kind(file.application, "staff") == [
+        (minute(1), f"{name}: downloaded", "ada@example.com", False),
+        (minute(2), f"{name}: viewed", "ada@example.com", False),
+        (minute(3), f"{name}: rejected", "ada@example.com: No stamp.", False),
+    ]
+
+
+def test_trace_has_what_was_captured_and_paid_back(payment):
+    fee = ChargeFactory.create(payment=payment, provider_reference="first", captured_at=minute(1))
+    ChargeFactory.create(
+        payment=payment, is_surplus=True, provider_reference="second", captured_at=minute(2)
+    )
+    failed = RefundFactory.create(
+        charge=fee,
+        state="failed",
+        reason="moved away",
+        provider_reference="re_1",
+        created_at=minute(3),
+        settled_at=minute(5),
+    )
+    waiting = RefundFactory.create(charge=fee, amount=700, reason="again", created_at=minute(4))
+    RefundFactory.create()  # of another application
+
+    assert of_kind(payment.application, "payment") == [
+        (minute(1), "captured: 50.00 USD", "first", False),
+        (minute(2), "captured a second time: 50.00 USD", "second", True),
+        (minute(3), f"refund #{failed.pk} of 50.00 USD: requested", "moved away", False),
+        (minute(4), f"refund #{waiting.pk} of 7.00 USD: requested", "again", False),
+        (minute(5), f"refund #{failed.pk} of 50.00 USD: failed", "re_1", True),
+    ]
+
+
+def test_trace_says_who_had_money_paid_back(client: Client, payment):
+    ada = StaffFactory.create(email="ada@example.com")
+    client.force_login(ada)
+    ChargeFactory.create(payment=payment)
+    client.post(f"/admin/payments/payment/{payment.pk}/refund/", {"reason": "moved away"})
+
+    asked = [(title, detail) for _, title, detail, _ in of_kind(payment.application, "staff")]
+    assert asked == [("Asked to pay back 50.00 USD: moved away", "ada@example.com")]
+
+
+def test_trace_says_who_settled_an_event(payment):
+    ada = StaffFactory.create(email="ada@example.com")
+    ProviderEventFactory.create(
+        payment=payment,
+        event_id="evt",
+        outcome="settled",
+        settled_by=ada,
+        settled_reason="paid back by hand",
+        received_at=minute(1),
+    )
+
+    told = (
+        minute(1),
+        "paid: settled by staff",
+        "evt · ada@example.com: paid back by hand",
+        False,
+    )
+    assert of_kind(payment.application, "payment provider") == [told]
+
+
+def test_trace_ends_with_mails_that_could_not_be_sent(client: Client, staff):
+    mail = MailFactory.create(withheld=True)
+    MailFactory.create(application=mail.application, occasion="pay_now", sent_at=minute(1))
+    client.force_login(staff)
+
+    subject = "We received your application"
+    assert of_kind(mail.application, "mail") == [
+        (minute(1), subject, "student@example.com", False),
+        (None, f"{subject}: not sent", "student@example.com · 550 No such mailbox", True),
+    ]
+    assert "550 No such mailbox" in client.get(url(mail.application)).content.decode()
+
+
+def test_trace_page_leads_to_the_payment(client: Client, staff, payment):
+    client.force_login(staff)
+    without = ApplicationFactory.create()
+    link = ">Payment</a>"
+
+    page = client.get(url(payment.application)).content.decode()
+    assert f'href="/admin/payments/payment/{payment.pk}/change/"{link}' in page
+    assert link not in client.get(url(without)).content.decode()
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_trace_makes_the_same_queries_for_any_size(rows, django_assert_num_queries):
-    application = ApplicationFactory.create()
-    for _ in range(rows):
+    payment = PaymentFactory.create(paid=True)
+    application = payment.application
+    for number in range(rows):
         row = OutboxFactory.create(aggregate_id=application.pk)
         AttemptFactory.create(outbox=row)
+        file = ApplicationFileFactory.create(application=application)
+        DocumentReviewFactory.create(file=file)
+        DocumentAccessFactory.create(file=file)
+        ProviderEventFactory.create(payment=payment, settled_by=StaffFactory.create())
+        charge = ChargeFactory.create(payment=payment, is_surplus=number > 0)
+        RefundFactory.create(charge=charge)
 
-    with django_assert_num_queries(9):
-        assert len(trace_of(application)) == 2 * rows
+    with django_assert_num_queries(15):
+        assert len(trace_of(application)) == 7 * rows
 
 
 @pytest.mark.django_db(transaction=True)
 def test_trace_of_a_real_run_tells_the_story(student, settings):
     settings.SANDBOX_URL = "http://127.0.0.1:1"
-    settings.SANDBOX_WEBHOOK_SECRET = "whsec_c2VjcmV0"
+    settings.SANDBOX_WEBHOOK_SECRETS = ["whsec_c2VjcmV0"]
     submit(client_of(student), upload(encrypted_pdf(user="secret", owner="owner")))
     work_off()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from runtime.sample_documents import REFERENCE, TRANSCRIPT, pdf
+from runtime.sample_documents import REFERENCE, TRANSCRIPT, locked_pdf, pdf
 
 # From the submission to the fee, or from the payment to the end, on a busy machine.
 STAGE_MS = 60_000
@@ -20,6 +20,11 @@ def transcript() -> FilePayload:
 
 def reference() -> FilePayload:
     return {"name": "reference.pdf", "mimeType": "application/pdf", "buffer": pdf(REFERENCE)}
+
+
+def locked() -> FilePayload:
+    """The letter of reference, behind a password."""
+    return {**reference(), "name": "locked.pdf", "buffer": locked_pdf(REFERENCE)}
 
 
 def not_a_pdf() -> FilePayload:
@@ -66,9 +71,34 @@ class Student:
         region = self.page.locator(f'#status[data-status="{status}"]')
         expect(region).to_be_visible(timeout=STAGE_MS)
 
+    def document(self, name: str) -> Locator:
+        """What the status page says of a document."""
+        return self.page.locator(".document").filter(
+            has=self.page.get_by_role("heading", name=name, exact=True)
+        )
+
+    def pick_replacement(self, name: str, file: FilePayload) -> Locator:
+        """Pick a new version of a document, and return the field."""
+        field = self.page.get_by_label(f"Replace {name}")
+        field.set_input_files([file])
+        return field
+
+    def send_replacement(self, name: str) -> None:
+        self.page.get_by_role("button", name=f"Send new version of {name}").click()
+
+    def withdraw(self) -> None:
+        """Withdraw the application, and confirm it."""
+        self.page.get_by_role("link", name="Withdraw").click()
+        self.page.get_by_role("button", name="Withdraw the application").click()
+        expect(self.page).to_have_url(re.compile("/status$"))
+
     def pay(self) -> None:
         """Go from the status page to the provider's page, pay there, and come back."""
         self.page.get_by_role("link", name="Pay 50.00 USD").click()
+        self.pay_at_checkout()
+
+    def pay_at_checkout(self) -> None:
+        """Go from the page with the fee to the provider's page, pay there, and come back."""
         self.page.get_by_role("button", name="Go to the payment page").click()
         self.page.get_by_role("button", name="Pay", exact=True).click()
         expect(self.page).to_have_url(re.compile("/status$"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.student import Student, not_a_pdf, transcript
+from tests.e2e.student import Student, locked, not_a_pdf, transcript
 
 # What depends on the colours; the rest is the same in the dark.
 COLOURS = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
@@ -72,4 +72,29 @@ def test_pages_of_an_application_are_accessible(new_student: Callable[..., Stude
 
     page.get_by_role("link", name="My applications").click()
     expect(page.locator(".list-item").first).to_be_visible()
+    assert violations(page) == []
+
+
+def test_pages_of_a_rejected_document_and_a_withdrawal_are_accessible(
+    new_student: Callable[..., Student],
+) -> None:
+    student = new_student()
+    page = student.page
+    student.apply(transcript(), locked())
+    student.sees("verification_failed")
+    expect(student.document("transcript.pdf").locator(".badge")).to_have_text("Verified")
+    student.document("locked.pdf").locator("summary").click()
+    assert violations(page) == []
+
+    student.pick_replacement("locked.pdf", not_a_pdf())
+    student.send_replacement("locked.pdf")
+    expect(page.get_by_text("notes.pdf is not a PDF, JPEG or PNG file.")).to_be_visible()
+    assert violations(page) == []
+
+    page.get_by_role("link", name="Withdraw").click()
+    expect(page.get_by_role("heading", name="Withdraw your application?")).to_be_visible()
+    assert violations(page) == []
+
+    page.get_by_role("button", name="Withdraw the application").click()
+    student.sees("withdrawn")
     assert violations(page) == []

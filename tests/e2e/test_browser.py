@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 from tests.e2e.running_system import wait_for
-from tests.e2e.student import Student, not_a_pdf, reference, transcript
+from tests.e2e.student import Student, locked, not_a_pdf, reference, transcript
 
 NewStudent = Callable[..., Student]
 NewPage = Callable[..., Page]
@@ -40,6 +40,75 @@ def test_student_signs_up_applies_pays_and_sees_it_complete(new_page: NewPage) -
     expect(page.get_by_text("100 %")).to_be_visible()
     expect(page.locator(".document .badge")).to_have_text(["Verified", "Verified"])
     expect(page.locator(".timeline li").last).to_contain_text("Your application is complete")
+
+
+def test_student_replaces_just_the_rejected_document(new_student: NewStudent) -> None:
+    student = new_student()
+    page = student.page
+    student.apply(transcript(), locked())
+    student.sees("verification_failed")
+    expect(student.document("locked.pdf").locator(".check-failed")).to_have_text(
+        "Failed: The PDF is protected with a password. Save it without one and send it again."
+    )
+    expect(student.document("transcript.pdf").locator(".badge")).to_have_text("Verified")
+
+    student.pick_replacement("locked.pdf", not_a_pdf())
+    student.send_replacement("locked.pdf")
+    expect(page.get_by_text("notes.pdf is not a PDF, JPEG or PNG file.")).to_be_visible()
+    expect(page.get_by_label("Replace locked.pdf")).to_be_focused()
+    student.pick_replacement("locked.pdf", reference())
+    student.send_replacement("locked.pdf")
+
+    expect(page).to_have_url(re.compile("/status$"))
+    student.sees("awaiting_payment")
+    expect(page.locator(".document .badge")).to_have_text(["Verified", "Verified"])
+    expect(student.document("reference.pdf")).to_be_visible()
+    student.pay()
+    student.sees("completed")
+
+
+def test_picked_file_stays_while_the_page_goes_on(new_student: NewStudent) -> None:
+    student = new_student()
+    page = student.page
+    student.apply(locked())
+    student.sees("verification_failed")
+    expect(page.locator(".timeline")).to_contain_text("The application fee can be paid")
+    student.document("locked.pdf").locator("summary").click()
+    field = student.pick_replacement("locked.pdf", reference())
+    field.focus()
+
+    other = page.context.new_page()
+    other.goto(page.url.replace("/applications/", "/payments/checkout/").removesuffix("/status"))
+    other.get_by_role("button", name="Go to the payment page").click()
+    expect(page.locator(".timeline")).to_contain_text("You opened the payment page")
+
+    assert field.evaluate("element => element.files[0].name") == "reference.pdf"
+    expect(field).to_be_focused()
+    expect(student.document("locked.pdf").locator("details")).to_have_attribute("open", "")
+    student.send_replacement("locked.pdf")
+    expect(student.document("reference.pdf").locator(".badge")).to_have_text("Verified")
+
+
+def test_student_withdraws_and_gets_the_fee_back(new_student: NewStudent) -> None:
+    student = new_student()
+    page = student.page
+    student.apply(locked())
+    student.sees("verification_failed")
+    expect(page.locator(".timeline")).to_contain_text("The application fee can be paid")
+    page.goto(page.url.replace("/applications/", "/payments/checkout/").removesuffix("/status"))
+    student.pay_at_checkout()
+    expect(page.locator(".timeline")).to_contain_text("We received your payment")
+
+    page.get_by_role("link", name="Withdraw").click()
+    expect(page.get_by_text("We pay the fee of 50.00 USD back in full")).to_be_visible()
+    page.get_by_role("link", name="Keep it").click()
+    student.sees("verification_failed")
+    student.withdraw()
+
+    student.sees("withdrawn")
+    expect(page.locator(".timeline li").last).to_contain_text("We paid your fee back")
+    expect(page.locator(".lead")).to_contain_text("We have paid the fee of 50.00 USD back")
+    expect(page.get_by_role("link", name="Withdraw")).to_have_count(0)
 
 
 def test_form_keeps_text_and_files_when_an_error_comes_back(new_student: NewStudent) -> None:
@@ -127,11 +196,19 @@ def test_everything_works_without_javascript(new_student: NewStudent) -> None:
     expect(page.locator("#statement-errors")).to_contain_text("Use at most 20000 characters")
     expect(student.statement).to_have_value("x" * 20_001)
 
-    student.apply(transcript(), reference())
+    student.apply(transcript(), locked())
     assert "This page does not update itself" in page.content()
+    assert wait_for(lambda: _reloaded_status(page) == "verification_failed", seconds=60)
+    student.pick_replacement("locked.pdf", reference())
+    student.send_replacement("locked.pdf")
     assert wait_for(lambda: _reloaded_status(page) == "awaiting_payment", seconds=60)
     student.pay()
     assert wait_for(lambda: _reloaded_status(page) == "completed", seconds=60)
+
+    page.goto("/apply")
+    student.apply()
+    student.withdraw()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Withdrawn")
 
 
 def _reloaded_status(page: Page) -> str | None:
@@ -149,10 +226,12 @@ def test_api_documentation_works_under_the_content_security_policy(new_page: New
 
 def test_pages_fit_the_narrowest_screen(new_student: NewStudent) -> None:
     student = new_student(viewport={"width": 360, "height": 800})
-    student.apply({**transcript(), "name": f"{'transcript-of-records-' * 5}.pdf"})
-    student.sees("awaiting_payment")
-    status, checkout = student.page.url, student.page.locator("#pay").get_attribute("href")
+    student.apply({**locked(), "name": f"{'transcript-of-records-' * 5}.pdf"})
+    student.sees("verification_failed")
+    status = student.page.url
+    withdrawal = status.replace("/status", "/withdrawal")
+    checkout = status.replace("/applications/", "/payments/checkout/").removesuffix("/status")
 
-    for address in ("/apply", "/applications", status, str(checkout)):
+    for address in ("/apply", "/applications", status, withdrawal, checkout):
         student.page.goto(address)
         assert student.page.evaluate("document.documentElement.scrollWidth") == 360, address

@@ -21,7 +21,7 @@ from tests.e2e.running_system import RunningSystem, complete_an_application, wai
 
 SERVICES = {
     *("postgresql", "valkey", "web", "sandbox"),
-    *("relay", "verify_document", "create_payment", "send_email"),
+    *("relay", "verify_document", "create_payment", "apply_payment_event", "send_email"),
 }
 Start = Callable[..., RunningSystem]
 

@@ -7,10 +7,18 @@ from django.db.models.functions import Now
 from factory.django import DjangoModelFactory
 
 from accounts.models import User
-from applications.models import Application, ApplicationFile, DocumentsState, PaymentState, Status
+from applications.models import (
+    Application,
+    ApplicationFile,
+    DocumentAccess,
+    DocumentReview,
+    DocumentsState,
+    PaymentState,
+    Status,
+)
 from notifications.models import Mail
 from outbox.models import Attempt, DeadReason, Outbox, Outcome, State
-from payments.models import Payment
+from payments.models import Charge, Payment, ProviderEvent, Refund
 
 
 class UserFactory(DjangoModelFactory[User]):
@@ -54,6 +62,38 @@ class ApplicationFileFactory(DjangoModelFactory[ApplicationFile]):
     size = 1000
     sha256 = "0" * 64
     storage_name = factory.Sequence(lambda n: f"stored-{n}")
+
+    class Params:
+        needs_review = factory.Trait(
+            state=DocumentsState.NEEDS_REVIEW,
+            checks=[
+                {"code": "page_count", "verdict": "passed", "detail": "Pages: 1."},
+                {
+                    "code": "legible",
+                    "verdict": "needs_review",
+                    "detail": "We could hardly read it.",
+                },
+            ],
+        )
+
+
+class DocumentReviewFactory(DjangoModelFactory[DocumentReview]):
+    class Meta:
+        model = DocumentReview
+
+    file = factory.SubFactory(ApplicationFileFactory, state=DocumentsState.VERIFIED)
+    decision = DocumentReview.Decision.ACCEPTED
+    reason = "It can be read."
+    reviewer = factory.SubFactory(StaffFactory)
+
+
+class DocumentAccessFactory(DjangoModelFactory[DocumentAccess]):
+    class Meta:
+        model = DocumentAccess
+
+    file = factory.SubFactory(ApplicationFileFactory)
+    user = factory.SubFactory(StaffFactory)
+    kind = DocumentAccess.Kind.VIEWED
 
 
 class OutboxFactory(DjangoModelFactory[Outbox]):
@@ -102,6 +142,43 @@ class PaymentFactory(DjangoModelFactory[Payment]):
         paid = factory.Trait(state=PaymentState.PAID, paid_at=factory.LazyFunction(Now))
 
 
+class ChargeFactory(DjangoModelFactory[Charge]):
+    """The whole fee, captured."""
+
+    class Meta:
+        model = Charge
+
+    payment = factory.SubFactory(PaymentFactory, paid=True)
+    provider = "sandbox"
+    provider_reference = factory.Sequence(lambda n: f"pay_{n}")
+    amount = 5000
+
+
+class RefundFactory(DjangoModelFactory[Refund]):
+    """The whole charge, to be paid back; the charge does not count it yet."""
+
+    class Meta:
+        model = Refund
+
+    charge = factory.SubFactory(ChargeFactory)
+    amount = 5000
+    reason = "The application was withdrawn."
+
+
+class ProviderEventFactory(DjangoModelFactory[ProviderEvent]):
+    class Meta:
+        model = ProviderEvent
+
+    provider = "sandbox"
+    event_id = factory.Sequence(lambda n: f"evt_{n}")
+    type = "paid"
+    payload = factory.LazyFunction(dict)
+    payment = factory.SubFactory(PaymentFactory)
+
+    class Params:
+        held = factory.Trait(outcome=ProviderEvent.Outcome.MISMATCH)
+
+
 class MailFactory(DjangoModelFactory[Mail]):
     class Meta:
         model = Mail
@@ -111,3 +188,6 @@ class MailFactory(DjangoModelFactory[Mail]):
     recipient = "student@example.com"
     subject = "We received your application"
     message_id = factory.Sequence(lambda n: f"<{n}@example.com>")
+
+    class Params:
+        withheld = factory.Trait(state="not_sent", sent_at=None, error="550 No such mailbox")

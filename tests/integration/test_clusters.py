@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -31,10 +32,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def stored_file(state_dir: Path, application: Application) -> ApplicationFile:
     """A document that is no PDF at all: a finding, not an error."""
-    file = ApplicationFileFactory.create(application=application)
+    content = b"not a document"
+    file = ApplicationFileFactory.create(
+        application=application, sha256=hashlib.sha256(content).hexdigest()
+    )
     path = state_dir / "files" / file.storage_name
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"not a document")
+    path.write_bytes(content)
     return file
 
 

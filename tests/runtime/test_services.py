@@ -7,7 +7,7 @@ from django.conf import settings
 
 from runtime.services import services
 
-CLUSTERS = ["relay", "verify_document", "create_payment", "send_email"]
+CLUSTERS = ["relay", "verify_document", "create_payment", "apply_payment_event", "send_email"]
 
 
 def test_services_are_the_programs_of_a_system() -> None:
