@@ -14,7 +14,7 @@ help: ## Show this help
 run: $(VENV)/.run-installed ## Run the whole system at http://127.0.0.1:$${PORT:-8000}
 	@exec $(BIN)/python -m runtime run
 
-demo: $(VENV)/.run-installed ## Send one application through a throw-away system
+demo: $(VENV)/.run-installed ## Send three applications through a throw-away system
 	@exec $(BIN)/python -m runtime demo
 
 test: $(VENV)/.dev-installed ## Run the test suite (ARGS="-k outbox" to choose)
