@@ -11,6 +11,7 @@ import pytest
 
 from payments.providers import (
     CheckoutReport,
+    KeyReused,
     ProviderError,
     ProviderRejected,
     ProviderUnavailable,
@@ -67,7 +68,7 @@ def test_create_checkout_of_another_request_with_the_key_is_rejected(service: Sa
     provider = provider_at(service.url)
     provider.create_checkout(checkout_request(idempotency_key="other"))
 
-    with pytest.raises(ProviderRejected, match="idempotency_mismatch"):
+    with pytest.raises(KeyReused, match="idempotency_mismatch"):
         provider.create_checkout(checkout_request(idempotency_key="other", amount=1))
 
 
@@ -85,7 +86,7 @@ def test_a_call_with_a_wrong_api_key_is_rejected(
     [
         (400, ProviderRejected),
         (404, ProviderRejected),
-        (422, ProviderRejected),
+        (422, KeyReused),
         (302, ProviderError),
         (429, ProviderUnavailable),
         (500, ProviderUnavailable),
