@@ -17,7 +17,6 @@ from applications.admission import check_backlog
 from applications.exceptions import NotReplaceable
 from applications.models import (
     REPLACEABLE,
-    TERMINAL_STATUSES,
     Application,
     ApplicationFile,
     DocumentsState,
@@ -78,11 +77,7 @@ def replace_file(
         new = validate_replacement(draft)
         application = progress.lock(application_id)
         old = application.files.get(pk=file_id)
-        if (
-            application.status in TERMINAL_STATUSES
-            or old.replaced_at is not None
-            or old.state not in REPLACEABLE
-        ):
+        if progress.is_over(application, old) or old.state not in REPLACEABLE:
             raise NotReplaceable
         check_backlog(application.priority)
         new_file_id = _replace(application, old, new, request_id)

@@ -13,6 +13,7 @@ from applications.models import (
     TERMINAL_STATUSES,
     Application,
     ApplicationEvent,
+    ApplicationFile,
     EventType,
     Status,
 )
@@ -27,6 +28,11 @@ def lock(application_id: uuid.UUID) -> Application:
     derives the status from what the others have committed.
     """
     return Application.objects.select_for_update().get(pk=application_id)
+
+
+def is_over(application: Application, file: ApplicationFile) -> bool:
+    """Tell whether nothing happens to this version of a document any more."""
+    return application.status in TERMINAL_STATUSES or file.replaced_at is not None
 
 
 def advance(application: Application, event: EventType | None, *, detail: str = "") -> None:

@@ -31,7 +31,7 @@ UNDECIDED = (DocumentsState.WAITING, DocumentsState.VERIFYING)
 def start_verification(*, file_id: uuid.UUID) -> None:
     """Note that a document is being checked. Called in a transaction."""
     application, file = _lock_file(file_id)
-    if _is_over(application, file) or file.state != DocumentsState.WAITING:
+    if progress.is_over(application, file) or file.state != DocumentsState.WAITING:
         return
     application.files.filter(pk=file_id).update(state=DocumentsState.VERIFYING)
     first = not application.events.filter(event=EventType.VERIFICATION_STARTED).exists()
@@ -44,7 +44,7 @@ def record_verification(*, file_id: uuid.UUID, report: Report) -> None:
     A report that comes twice, or about a version that was replaced meanwhile, changes nothing.
     """
     application, file = _lock_file(file_id)
-    if _is_over(application, file) or not _waits_for_report(file):
+    if progress.is_over(application, file) or not _waits_for_report(file):
         return
     file.state = state_of(report.checks)
     file.checks = [check.as_json() for check in report.checks]
@@ -62,7 +62,7 @@ def leave_to_staff(*, file_id: uuid.UUID) -> None:
     report takes the place of this, unless they have decided meanwhile.
     """
     application, file = _lock_file(file_id)
-    if _is_over(application, file) or file.state not in UNDECIDED:
+    if progress.is_over(application, file) or file.state not in UNDECIDED:
         return
     file.state, file.checks = DocumentsState.NEEDS_REVIEW, [gave_up().as_json()]
     file.save(update_fields=["state", "checks"])
@@ -97,7 +97,7 @@ def decide_document(*, file_id: uuid.UUID, accept: bool, reason: str, reviewer: 
     no decision (any more).
     """
     application, file = _lock_file(file_id)
-    if _is_over(application, file) or file.state != DocumentsState.NEEDS_REVIEW:
+    if progress.is_over(application, file) or file.state != DocumentsState.NEEDS_REVIEW:
         raise NothingToDecide
     decision = DocumentReview.Decision.ACCEPTED if accept else DocumentReview.Decision.REJECTED
     DocumentReview.objects.create(file=file, decision=decision, reason=reason, reviewer=reviewer)
@@ -185,7 +185,3 @@ def is_withdrawn(application_id: uuid.UUID) -> bool:
 def _lock_file(file_id: uuid.UUID) -> tuple[Application, ApplicationFile]:
     application = progress.lock(ApplicationFile.objects.get(pk=file_id).application_id)
     return application, application.files.get(pk=file_id)  # as it is under the lock
-
-
-def _is_over(application: Application, file: ApplicationFile) -> bool:
-    return application.status in TERMINAL_STATUSES or file.replaced_at is not None

@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 # A webhook should be here long before; after this we ask.
 CHECK_AFTER = timedelta(minutes=10)
-
-
 # A click on "Pay" may have to ask the provider up to three times; no more than so many threads of a
 # web process may wait for it.
 MAX_ASKING = 2

@@ -86,9 +86,8 @@ def record_refund(refund: Refund, report: providers.RefundReport) -> None:
     """Store how the provider took the refund. Called in a transaction."""
     payment = Payment.objects.select_for_update().get(pk=refund.charge.payment_id)
     current = Refund.objects.select_for_update().select_related("charge").get(pk=refund.pk)
-    state = RefundState(report.status)
-    if not _settle(payment, current, report.refund_reference, state) and current.state == state:
-        watch(current)
+    _settle(payment, current, report.refund_reference, RefundState(report.status))
+    watch(current)
 
 
 def record_refusal(refund: Refund, problem: str) -> None:
@@ -100,7 +99,7 @@ def record_refusal(refund: Refund, problem: str) -> None:
 
 
 def watch(refund: Refund) -> None:
-    """Have a refund that is on its way asked about later. Called in a transaction."""
+    """Have a refund asked about later, if it is on its way. Called in a transaction."""
     Refund.objects.filter(pk=refund.pk, state=RefundState.PENDING).update(
         check_at=Now() + CHECK_AFTER
     )
@@ -192,8 +191,6 @@ def _settle(payment: Payment, refund: Refund, reference: str, state: RefundState
     if state not in UNSETTLED:
         refund.settled_at = Now()  # the database's clock
     refund.save()
-    if state == RefundState.PENDING:
-        watch(refund)
     if state == RefundState.FAILED:
         logger.error("refund failed refund=%s payment=%s", refund.pk, payment.pk)
         _take_back(payment, refund)
